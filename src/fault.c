@@ -1,0 +1,29 @@
+/* The test hooks of fault.h; empty in a library that is shipped. */
+#include "fault.h"
+
+#ifdef FC_FAULTS
+#include <stdatomic.h>
+#include <stddef.h>
+
+static _Atomic long passed[FC__FAULT_KINDS];
+static _Atomic long failing[FC__FAULT_KINDS];
+void (*fc__step_hook)(const char *name);
+
+bool fc__fault(int kind) {
+    long now = atomic_fetch_add(&passed[kind], 1) + 1;
+    return now == atomic_load(&failing[kind]);
+}
+
+long fc__fault_set(int kind, long nth) {
+    long before = atomic_exchange(&passed[kind], 0);
+    atomic_store(&failing[kind], nth);
+    return before;
+}
+
+void fc__step(const char *name) {
+    if (fc__step_hook)
+        fc__step_hook(name);
+}
+#else
+typedef int fc__no_faults;
+#endif
