@@ -1,0 +1,16 @@
+# tests/fuzz/fuzz_*.c: libFuzzer targets. Only clang has libFuzzer.
+if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "FRAMECACHE_FUZZ needs clang: cmake -DCMAKE_C_COMPILER=clang")
+endif()
+file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+target_compile_options(framecache_internal PRIVATE -fsanitize=fuzzer-no-link)
+foreach(source IN LISTS fuzz_targets)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    target_compile_definitions(${name} PRIVATE FC_LIBFUZZER)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${name} PRIVATE framecache_internal)
+endforeach()

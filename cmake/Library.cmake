@@ -1,0 +1,43 @@
+# libframecache: shared and static from the same objects; and framecache_internal, where
+# unit tests see every function and can make system calls and allocations fail.
+file(GLOB FRAMECACHE_SOURCES CONFIGURE_DEPENDS
+    ${PROJECT_SOURCE_DIR}/src/*.c ${PROJECT_SOURCE_DIR}/frames/*.c)
+
+function(framecache_private_includes target)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}
+        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR})
+endfunction()
+
+add_library(framecache_objects OBJECT ${FRAMECACHE_SOURCES})
+target_link_libraries(framecache_objects PRIVATE framecache_flags Threads::Threads)
+framecache_private_includes(framecache_objects)
+
+function(framecache_public_target target)
+    target_link_libraries(${target} PUBLIC Threads::Threads)
+    target_include_directories(${target} PUBLIC
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    if(FRAMECACHE_SANITIZE)
+        target_link_options(${target} PUBLIC
+            $<BUILD_INTERFACE:-fsanitize=${FRAMECACHE_SANITIZE}>)
+    endif()
+endfunction()
+
+# Exported frames may be released by any thread until the very end of a process, so the
+# library never goes away once it is loaded.
+add_library(framecache SHARED $<TARGET_OBJECTS:framecache_objects>)
+set_target_properties(framecache PROPERTIES SOVERSION 0 VERSION ${PROJECT_VERSION})
+target_link_options(framecache PRIVATE -Wl,-z,nodelete)
+framecache_public_target(framecache)
+
+add_library(framecache_static STATIC $<TARGET_OBJECTS:framecache_objects>)
+set_target_properties(framecache_static PROPERTIES OUTPUT_NAME framecache)
+framecache_public_target(framecache_static)
+
+if(FRAMECACHE_TESTS OR FRAMECACHE_FUZZ)
+    add_library(framecache_internal STATIC EXCLUDE_FROM_ALL ${FRAMECACHE_SOURCES})
+    target_compile_definitions(framecache_internal PUBLIC FC_FAULTS)
+    target_link_libraries(framecache_internal PUBLIC framecache_flags Threads::Threads)
+    target_include_directories(framecache_internal PUBLIC ${PROJECT_SOURCE_DIR}
+        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR})
+endif()

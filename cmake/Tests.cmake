@@ -1,0 +1,29 @@
+# Every tests/test_*.c and tests/proc/test_*.c is a program and a ctest of its own, linked
+# to framecache_internal and to what stands in tests/support*.c.
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+find_path(CMOCKA_INCLUDE_DIR cmocka.h REQUIRED)
+
+file(GLOB test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support*.c)
+
+function(framecache_test source label timeout)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source} ${test_support})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests
+        ${CMOCKA_INCLUDE_DIR})
+    target_link_libraries(${name} PRIVATE framecache_internal ${CMOCKA_LIBRARY})
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
+        ENVIRONMENT "FC_TEST_TOOL=$<TARGET_FILE:framecache_command>")
+endfunction()
+
+file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/test_*.c)
+foreach(source IN LISTS unit_tests)
+    framecache_test(${source} unit 120)
+endforeach()
+
+file(GLOB process_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/proc/test_*.c)
+foreach(source IN LISTS process_tests)
+    framecache_test(${source} proc 300)
+endforeach()
