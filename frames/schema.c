@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct reader {
+struct reader {
     fc__arena *arena;
     fc_error *error;
-} reader;
+};
 
-static int read_field(reader *reader, fc__field *field, const fc__field *parent,
+static int read_field(struct reader *reader, fc__field *field, const fc__field *parent,
                       const struct ArrowSchema *schema, int depth);
 
 /* ---- Naming fields in messages ---- */
@@ -82,12 +82,12 @@ bool fc__metadata_bytes(const char *metadata, uint32_t *bytes) {
     return true;
 }
 
-static int no_memory(reader *reader) {
+static int no_memory(struct reader *reader) {
     return fc__fail(reader->error, FC_E_NOMEM, "out of memory for a schema");
 }
 
 /* A text of the schema, kept. Texts of 2 GiB would not fit the manifest. */
-static int keep(reader *reader, const fc__field *field, const char *text, size_t bytes,
+static int keep(struct reader *reader, const fc__field *field, const char *text, size_t bytes,
                 const char **out, uint32_t *out_bytes) {
     if (bytes > INT32_MAX)
         return fc__field_fail(field, reader->error, FC_E_INVALID,
@@ -98,7 +98,7 @@ static int keep(reader *reader, const fc__field *field, const char *text, size_t
     return *out ? 0 : no_memory(reader);
 }
 
-static int read_texts(reader *reader, fc__field *field,
+static int read_texts(struct reader *reader, fc__field *field,
                       const struct ArrowSchema *schema) {
     const char *name = schema->name ? schema->name : "";
     int code;
@@ -118,7 +118,8 @@ static int read_texts(reader *reader, fc__field *field,
                 &field->metadata_bytes);
 }
 
-static int read_type(reader *reader, fc__field *field, const struct ArrowSchema *schema) {
+static int read_type(struct reader *reader, fc__field *field,
+                     const struct ArrowSchema *schema) {
     fc__type type;
     const char *wrong = fc__type_parse(&type, field->format);
 
@@ -148,7 +149,7 @@ static int read_type(reader *reader, fc__field *field, const struct ArrowSchema 
 
 /* What the table of types cannot say: which types the children of a map and of run ends
  * must have. */
-static int check_children(reader *reader, const fc__field *field) {
+static int check_children(struct reader *reader, const fc__field *field) {
     const fc__field *child = field->children;
 
     if (field->type == FC_TYPE_MAP &&
@@ -163,7 +164,7 @@ static int check_children(reader *reader, const fc__field *field) {
     return 0;
 }
 
-static int read_children(reader *reader, fc__field *field,
+static int read_children(struct reader *reader, fc__field *field,
                          const struct ArrowSchema *schema, int depth) {
     int code;
 
@@ -183,7 +184,7 @@ static int read_children(reader *reader, fc__field *field,
     return check_children(reader, field);
 }
 
-static int read_dictionary(reader *reader, fc__field *field,
+static int read_dictionary(struct reader *reader, fc__field *field,
                            const struct ArrowSchema *schema, int depth) {
     if (!schema->dictionary)
         return 0;
@@ -193,7 +194,7 @@ static int read_dictionary(reader *reader, fc__field *field,
     return read_field(reader, field->dictionary, field, schema->dictionary, depth + 1);
 }
 
-static int read_field(reader *reader, fc__field *field, const fc__field *parent,
+static int read_field(struct reader *reader, fc__field *field, const fc__field *parent,
                       const struct ArrowSchema *schema, int depth) {
     int code;
 
@@ -218,7 +219,7 @@ static int read_field(reader *reader, fc__field *field, const fc__field *parent,
 }
 
 /* An unnamed struct around whatever is not one. */
-static int read_wrapped(reader *reader, fc__field *root,
+static int read_wrapped(struct reader *reader, fc__field *root,
                         const struct ArrowSchema *schema) {
     *root = (fc__field){.name = "",
                         .format = "+s",
@@ -237,7 +238,7 @@ static int read_wrapped(reader *reader, fc__field *root,
 
 int fc__schema_read(fc__field **out, bool *wrapped, const struct ArrowSchema *schema,
                     fc__arena *arena, fc_error *error) {
-    reader reader = {arena, error};
+    struct reader reader = {arena, error};
     bool table = !schema || !schema->format || !strcmp(schema->format, "+s");
     fc__field *root = fc__arena_take(arena, 1, sizeof *root);
     int code;
@@ -257,13 +258,12 @@ int fc__schema_read(fc__field **out, bool *wrapped, const struct ArrowSchema *sc
 
 /* ---- Making a schema ---- */
 
-typedef struct flat { /* private_data of the root: all its memory */
+/* The memory of root and children. A child may be moved out and outlive the root, on
+ * another thread too, so each holds a reference. */
+typedef struct flat {
     fc__arena arena;
+    _Atomic size_t references;
 } flat;
-
-static void release_child(struct ArrowSchema *schema) {
-    schema->release = NULL;
-}
 
 static void release_flat(struct ArrowSchema *schema) {
     flat *owned = schema->private_data;
@@ -272,6 +272,8 @@ static void release_flat(struct ArrowSchema *schema) {
         if (schema->children[i]->release)
             schema->children[i]->release(schema->children[i]);
     schema->release = NULL;
+    if (--owned->references)
+        return;
     fc__arena_free(&owned->arena);
     fc__free(owned);
 }
@@ -287,7 +289,7 @@ static int check_flat(const fc_field *field, size_t index, fc_error *error) {
     if (wrong)
         return fc__fail(error, FC_E_INVALID, "column '%.100s': format '%.80s' %s", name,
                         field->format, wrong);
-    if (type.children > 0)
+    if (*field->format == '+')
         return fc__fail(error, FC_E_INVALID,
                         "column '%.100s': format '%.80s' has children; fill an "
                         "ArrowSchema for nested types",
@@ -301,7 +303,8 @@ static bool fill_child(flat *owned, struct ArrowSchema *child, const fc_field *f
     child->format = fc__arena_copy(&owned->arena, field->format, strlen(field->format));
     child->name = fc__arena_copy(&owned->arena, name, strlen(name));
     child->flags = ARROW_FLAG_NULLABLE;
-    child->release = release_child;
+    child->private_data = owned;
+    child->release = release_flat;
     return child->format && child->name;
 }
 
@@ -318,6 +321,7 @@ static bool fill_flat(flat *owned, struct ArrowSchema *out, const fc_field *fiel
         if (!fill_child(owned, &children[i], &fields[i]))
             return false;
     }
+    owned->references = count + 1;
     out->format = "+s";
     out->name = "";
     out->n_children = (int64_t)count;
