@@ -1,0 +1,55 @@
+# The usual ways in. CMake does the work: see CMakePresets.json and CONTRIBUTING.md.
+# Each target first installs what is missing (scripts/setup), and says what it does.
+
+PRESET ?= release
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+SECONDS_EACH ?= 60
+TORTURE_SECONDS ?= 120
+export PRESET
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench torture fuzz install clean
+
+help: ## list these targets
+	@echo "framecache: make TARGET"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+
+setup: ## install missing Debian packages, and .venv with pinned Python packages
+	@scripts/setup
+
+build: setup ## build the library, the command and the Python package (PRESET=release)
+	@echo "build: build/$(PRESET)"
+	@scripts/build $(PRESET) $(JOBS)
+
+demo: ## show the main job on real input: shared frames beside a file cache
+	@$(MAKE) --no-print-directory build PRESET=release
+	@echo "demo: examples/demo/demo.py"
+	@.venv/bin/python examples/demo/demo.py $(ARGS)
+
+test: build ## run all tests (PRESET=dev|release|asan-ubsan|tsan)
+	@echo "test: build/$(PRESET)"
+	@scripts/test $(PRESET)
+
+bench: ## measure against the baselines (ROWS=1e9: the big one); JSON in build/bench/
+	@$(MAKE) --no-print-directory build PRESET=release
+	@echo "bench: bench/run"
+	@ROWS="$(ROWS)" bench/run $(ARGS)
+
+torture: build ## processes that put, get and are killed, for TORTURE_SECONDS (120)
+	@echo "torture: tests/proc, $(TORTURE_SECONDS) s each"
+	@FC_TORTURE_SECONDS=$(TORTURE_SECONDS) scripts/torture $(PRESET)
+
+fuzz: ## feed damaged frames to the reader, SECONDS_EACH (60) a target; needs clang
+	@scripts/setup fuzz
+	@scripts/build fuzz $(JOBS)
+	@scripts/fuzz $(SECONDS_EACH)
+
+install: ## install into PREFIX (/usr/local), below DESTDIR if that is set
+	@$(MAKE) --no-print-directory build PRESET=release
+	@echo "install: into $(DESTDIR)$(PREFIX)"
+	@cmake --install build/release --prefix "$(PREFIX)"
+
+clean: ## remove build/
+	@echo "clean: build/"
+	@rm -rf build
