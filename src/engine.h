@@ -1,0 +1,415 @@
+/* What the modules of src/ share: the attached cache of this process, and one section for
+ * each module with what it offers the others. Nothing here knows what a column means. */
+#ifndef FC_ENGINE_H
+#define FC_ENGINE_H
+
+#include "fault.h"
+#include "layout.h"
+#include "os.h"
+#include "settings.h"
+#include "status.h"
+
+#include <pthread.h>
+
+/* ---- Types ---- */
+
+typedef struct fc__hash {
+    uint64_t low, high;
+} fc__hash;
+
+/* A frame that this process maps: its lease, and its place in the table. Fields of the
+ * first part are guarded by the shard's lock or never change. */
+typedef struct fc__handle {
+    fc__hash hash;
+    uint64_t word;
+    uint32_t slot, record;
+    uint32_t refs;
+    bool in_table, hot;
+    struct fc__handle *next;
+    fc_frame *frame; /* the base frame of the frame format, freed with the handle */
+
+    fc_cache *cache;
+    struct fc__handle *base; /* a private copy keeps the lease of its base */
+    const fc__manifest *manifest;
+    uint64_t manifest_bytes;
+    const void *private_manifest; /* inline data of a private copy */
+    _Atomic(void *) *segments;    /* [segment_count], mapped at first use */
+    uint32_t segment_count;
+    uint32_t key_bytes;
+    uint8_t key[];
+} fc__handle;
+
+#define FC__SHARDS        64u
+#define FC__SHARD_BUCKETS 256u
+#define FC__MAX_MAPPINGS  8192u
+
+typedef struct fc__shard {
+    _Alignas(64) _Atomic uint32_t lock;
+    uint32_t count, hand;
+    uint64_t hits; /* guarded by the lock; gathered by stats */
+    fc__handle *buckets[FC__SHARD_BUCKETS];
+} fc__shard;
+
+/* Counters of FC_STATS, by their place in the table. */
+enum {
+#define FC_X(name, kind) FC__COUNT_##name,
+    FC_STATS(FC_X)
+#undef FC_X
+        FC__COUNT_ALL
+};
+_Static_assert(FC__COUNT_ALL <= FC__COUNTERS, "control has room for them");
+
+typedef struct fc__writer fc__writer;
+
+struct fc_cache {
+    fc__control *control;
+    _Atomic uint64_t *slots;
+    fc__record *records;
+    _Atomic uint64_t *ghosts;
+    uint32_t capacity, bucket_mask;
+    uint64_t control_bytes;
+    const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
+    int dir, frames;      /* descriptors that a forked child keeps */
+    uint64_t control_inode;
+    uint32_t file_mode;
+    bool file_chmod; /* the umask takes bits away that the mode has */
+
+    fc__settings settings;
+    bool read_only, threads_allowed, checksums, verify_maps;
+    void (*log)(void *context, fc_level level, const char *message);
+    void *log_context;
+    int64_t (*clock_ns)(void *context);
+    void *clock_context;
+
+    fc__shard *shards;
+    _Atomic uint32_t mappings; /* of frames, by this process */
+    _Atomic uint32_t epoch;    /* of pressure, as far as idle mappings have been dropped */
+    _Atomic uint32_t references; /* 1 while open, and one per handle or build */
+    _Atomic bool closed;         /* by fc_cache_close() */
+    _Atomic bool removed;        /* the directory has gone */
+
+    pthread_mutex_t locks_mutex;
+    int idle_locks[64]; /* open file descriptions of `locks`, ready for use */
+    uint32_t idle_lock_count;
+
+    pthread_mutex_t builds_mutex;
+    fc__writer *builds; /* open builds, aborted by close */
+
+    pthread_mutex_t helper_mutex;
+    pthread_t helper;
+    _Atomic bool helper_running, helper_stop;
+    uint32_t helper_bit;
+    int janitor_lock; /* descriptor of the lock, or -1 */
+    uint64_t janitor_sequence;
+
+    _Atomic uint64_t counters[FC__COUNTERS]; /* not yet added to control */
+    fc_cache *next, *previous;               /* all attached caches of this process */
+};
+
+/* ---- fork.c: the gate, the registry of descriptors, fork handlers ---- */
+
+/* Held shared around each window in which the process has something that the table or the
+ * registry does not show yet. Never nested, never held while waiting. */
+void fc__gate_enter(void);
+void fc__gate_leave(void);
+/* As fc__os_open and _close; the child of a fork closes what is open. Outside the gate. */
+int fc__fd_open(int dir, const char *name, int flags, uint32_t mode);
+void fc__fd_close(int fd);
+/* Counts the forks that led to this process. */
+uint32_t fc__fork_generation(void);
+void fc__fork_add(fc_cache *cache);
+void fc__fork_remove(fc_cache *cache);
+
+/* ---- lock.c: byte ranges in `locks` ---- */
+
+typedef enum fc__lock_class {
+    FC__LOCK_RECORD = 1, /* any state change of this record */
+    FC__LOCK_KEY,        /* commit of this key */
+    FC__LOCK_FLIGHT,     /* reserved: computing this key */
+    FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
+    FC__LOCK_JANITOR,    /* the elected housekeeper */
+    FC__LOCK_ATTACH      /* shared: attached; exclusive: create anew */
+} fc__lock_class;
+
+typedef struct fc__lock {
+    int fd; /* -1: not held */
+    uint64_t offset;
+} fc__lock;
+
+uint64_t fc__lock_offset(fc__lock_class class, uint64_t id);
+/* 0, FC_E_BUSY, or FC_E_NOMEM / FC_E_SYSTEM when no description can be had. Never waits. */
+int fc__lock_try(fc_cache *cache, fc__lock_class class, uint64_t id, fc__lock *out);
+/* Tries until `wait_ms` have passed. */
+int fc__lock_wait(fc_cache *cache, fc__lock_class class, uint64_t id, int64_t wait_ms,
+                  fc__lock *out);
+void fc__lock_release(fc_cache *cache, fc__lock *lock);
+void fc__lock_close_idle(fc_cache *cache);
+
+/* ---- control.c: attach and create ---- */
+
+int fc__control_attach(fc_cache *cache, fc_error *error);
+void fc__control_detach(fc_cache *cache);
+/* FC_E_CLOSED if the directory or its control file has gone, else 0. */
+int fc__control_present(fc_cache *cache, fc_error *error);
+/* True if slots, records and sums fit together; only while nobody else is attached. */
+bool fc__control_sound(const fc_cache *cache);
+
+/* ---- names.c ---- */
+
+void fc__manifest_name(char out[16], uint32_t record);
+void fc__segment_name(char out[24], uint32_t record, uint32_t segment);
+/* False if it is neither; *segment is -1 for a manifest. */
+bool fc__parse_name(const char *name, uint32_t *record, int64_t *segment);
+/* A key as text for messages: printable, cut. */
+const char *fc__key_text(char out[80], fc_bytes key);
+
+/* ---- index.c ---- */
+
+fc__hash fc__hash_key(fc_bytes key);
+/* The key's word and slot, or 0. */
+uint64_t fc__index_find(const fc_cache *cache, fc__hash hash, uint32_t *slot);
+/* True, and the slot, if this word stands in one of the key's buckets. */
+bool fc__index_holds(const fc_cache *cache, fc__hash hash, uint64_t word, uint32_t *slot);
+/* Under the key lock. Puts `word` in the place of the key's word, or in an empty slot;
+ * *old: what stood there. FC_E_BUSY: both buckets are full of other keys. */
+int fc__index_publish(fc_cache *cache, fc__hash hash, uint64_t word, uint64_t *old,
+                      uint32_t *slot);
+bool fc__index_remove(fc_cache *cache, uint32_t slot, uint64_t word);
+static inline uint64_t fc__slot(const fc_cache *cache, uint32_t slot) {
+    return atomic_load(&cache->slots[slot]);
+}
+
+/* ---- record.c ---- */
+
+/* Takes a free record: FREE -> WRITING under its lock, which stays held. FC_E_BUSY: none. */
+int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
+                        fc__lock *lock);
+/* Counts a use, at most once a coarse tick. */
+void fc__record_use(fc_cache *cache, fc__record *record);
+bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since);
+double fc__double(uint64_t bits);
+uint64_t fc__double_bits(double value);
+int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */
+
+/* ---- ghost.c ---- */
+
+void fc__ghost_add(fc_cache *cache, fc__hash hash, fc_miss reason, int64_t when_ns);
+fc_miss fc__ghost_find(const fc_cache *cache, fc__hash hash, int64_t *when_ns);
+
+/* ---- budget.c: exact accounting, in units of FC__PAGE ---- */
+
+static inline uint64_t fc__units(uint64_t bytes) {
+    return (bytes + FC__PAGE - 1) / FC__PAGE;
+}
+uint64_t fc__used_units(const fc_cache *cache);
+uint64_t fc__control_units(const fc_cache *cache);
+bool fc__budget_fits(const fc_cache *cache, uint64_t more_units);
+/* The owner of the record lock charges and uncharges. FC_E_BUDGET changes nothing. */
+int fc__charge(fc_cache *cache, fc__record *record, uint64_t units);
+void fc__uncharge(fc_cache *cache, fc__record *record, uint64_t units);
+/* 0: right already, 1: put right, FC_E_BUSY: somebody is at it. */
+int fc__budget_repair(fc_cache *cache);
+/* From the setting to units; fills the rule. */
+int fc__budget_resolve(fc_cache *cache, const fc__amount *amount, uint64_t *units,
+                       uint32_t *rule, fc_error *error);
+void fc__budget_apply(fc_cache *cache, uint64_t units, uint32_t rule);
+typedef enum fc__budget_rule {
+    FC__RULE_SETTING,
+    FC__RULE_FILESYSTEM,
+    FC__RULE_CGROUP,
+    FC__RULE_MEMORY
+} fc__budget_rule;
+
+/* ---- reclaim.c: a frame's way out ---- */
+
+typedef enum fc__reclaim {
+    FC__RECLAIM_POOL, /* unreferenced: keep the files for recycling if the pool takes them */
+    FC__RECLAIM_FREE, /* unreferenced, left over or in the pool: files go */
+    FC__RECLAIM_EVICT /* a live frame: out of the index, files go */
+} fc__reclaim;
+
+typedef enum fc__reclaimed {
+    FC__DONE,
+    FC__GONE,       /* it is not in this status any more */
+    FC__BUSY,       /* somebody has the record lock, or no descriptor was to be had */
+    FC__LEASED,     /* a reader has it */
+    FC__REFERENCED, /* the index has it, and the mode is not EVICT */
+} fc__reclaimed;
+
+fc__reclaimed fc__reclaim_record(fc_cache *cache, uint32_t record, uint64_t status,
+                                 fc__reclaim mode, fc_miss reason);
+/* Takes the word out of the index if it is there still, remembers why, and reclaims. */
+bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
+                     fc_miss reason, int64_t when_ns);
+/* Reclaims what a word stood for; wakes the watchers if it is leased. */
+void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word);
+void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments);
+/* One pass over all records; returns how many were freed. */
+uint32_t fc__sweep(fc_cache *cache);
+uint32_t fc__expire(fc_cache *cache);
+
+/* ---- pool.c: reclaimed records that keep their files ---- */
+
+void fc__pool_add(fc_cache *cache, uint32_t record, uint64_t units);
+/* A pool record that fits: WRITING, its lock held. FC_E_BUSY: none. */
+int fc__pool_take(fc_cache *cache, uint64_t units, bool inlined, uint32_t *record,
+                  uint32_t *generation, fc__lock *lock);
+/* Frees pool records until `units` fit the budget, or all. */
+void fc__pool_trim(fc_cache *cache, uint64_t units, bool all);
+bool fc__pool_accepts(fc_cache *cache, uint64_t units);
+
+/* ---- room.c: making room ---- */
+
+typedef struct fc__shortage {
+    uint64_t leased_units, zombie_units;
+} fc__shortage;
+
+/* Makes `units` fit: pool, zombies, idle mappings, eviction; waits up to the setting
+ * reclaim_wait. FC_E_BUDGET: what is left is in use. */
+int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage);
+int fc__fail_budget(fc_cache *cache, uint64_t asked_units, const fc__shortage *shortage,
+                    fc_error *error);
+/* Evicts from above the high watermark down to the low one. */
+void fc__evict_to_low(fc_cache *cache);
+/* One victim, so that a record or a slot comes free. `hash`: among this key's buckets. */
+bool fc__evict_one(fc_cache *cache, const fc__hash *hash);
+
+/* ---- table.c: what this process has mapped ---- */
+
+/* The handle under the key if it is current, with a reference; NULL if not. */
+fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, bool use);
+/* Inside the gate. Takes over the handle, which has one reference. Handles that must be
+ * freed after the gate come back in *dropped. */
+void fc__table_insert(fc__handle *handle, fc__handle **dropped);
+void fc__handle_retain(fc__handle *handle);
+void fc__handle_release(fc__handle *handle);
+/* Idle handles: of one key (true if one was in use), of dead frames, or all. */
+bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
+uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
+/* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
+void fc__handles_free(fc__handle *list);
+void fc__table_lock_all(fc_cache *cache);
+void fc__table_unlock_all(fc_cache *cache, bool in_child);
+void fc__table_forget_idle(fc_cache *cache); /* in a forked child */
+typedef struct fc__table_stats {
+    uint64_t frames, bytes, idle_frames, idle_bytes, private_bytes, hits;
+} fc__table_stats;
+void fc__table_stat(fc_cache *cache, fc__table_stats *out);
+fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
+                           fc_bytes key);
+void fc__handle_unmap(fc__handle *handle);
+
+/* ---- lease.c: mapping a frame ---- */
+
+/* The frame under the key, mapped and in the table, with a reference. FC_E_MISS with its
+ * reason, CORRUPT, NOMEM, CLOSED. */
+int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
+              fc_error *error);
+/* Inside the gate: a handle over an open, leased manifest. */
+int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
+                  uint32_t slot, fc_bytes key, fc__handle **out);
+/* Reads envelope and key of a frame under a short lease; `out` has room for both. */
+int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
+                   bool *leased);
+int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error);
+/* What a committed manifest must hold, of `bytes` bytes at `manifest`. */
+bool fc__manifest_valid(const fc__manifest *manifest, uint64_t bytes);
+uint64_t fc__manifest_checksum(const fc__manifest *manifest);
+const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *bytes,
+                               fc_error *error);
+int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error);
+uint64_t fc__handle_bytes(const fc__handle *handle); /* mapped */
+int fc__handle_populate(fc__handle *handle);
+
+/* ---- put.c, segment.c: writing a frame ---- */
+
+/* A frame as its writer sees it: sizes, jobs that write, and the body. */
+typedef int (*fc__write_fn)(void *context, uint32_t segment, uint64_t offset,
+                            const void *data, size_t bytes, fc_error *error);
+typedef struct fc__content {
+    bool inlined;
+    uint32_t segment_count;
+    const uint64_t *segment_bytes;
+    uint64_t body_bytes;
+    int64_t rows, columns;
+    size_t job_count;
+    void *context;
+    uint32_t (*job_segment)(void *context, size_t job);
+    uint64_t (*job_bytes)(void *context, size_t job);
+    int (*run)(void *context, size_t job, fc__write_fn write, void *write_context,
+               fc_error *error);
+    void (*encode)(void *context, void *body);
+} fc__content;
+
+typedef struct fc__segment_file {
+    int fd;
+    void *map;           /* writable, or NULL */
+    uint64_t map_bytes;  /* whole pages; of a build: what is reserved */
+    uint64_t file_bytes; /* before, of a recycled file */
+    bool recycled, opened;
+} fc__segment_file;
+
+struct fc__writer {
+    fc_cache *cache;
+    uint32_t fork_generation;
+    fc_put_options options;
+    fc__hash hash;
+    uint32_t record, generation;
+    fc__lock lock; /* of the record; fd -1: none taken */
+    int manifest;
+    uint64_t manifest_file_bytes; /* before, of a recycled one */
+    bool recycled;
+    uint32_t old_segments;
+    fc__segment_file *files;
+    uint32_t file_count;
+    int64_t started_ns;
+    fc__writer *next, **link; /* of the cache's builds */
+    uint32_t key_bytes;
+    uint8_t key[FC__KEY_BYTES];
+};
+
+/* Checks key and options and hashes; takes nothing yet. */
+int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
+                     const fc_put_options *options, fc_error *error);
+/* Writes and publishes. The writer is done for, on failure too. */
+int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **out,
+                   fc_error *error);
+/* For builds: a record at once; then each segment as it grows. */
+int fc__writer_open(fc__writer *writer, fc_error *error);
+int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **out,
+                   fc_error *error);
+int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle **out,
+                      fc_error *error);
+void fc__writer_abort(fc__writer *writer);
+
+int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
+int fc__segments_open(fc__writer *writer, const fc__content *content, fc_error *error);
+void fc__segments_close(fc__writer *writer);
+int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error);
+
+/* ---- wait.c ---- */
+
+void fc__wait_bump(fc_cache *cache, fc__hash hash);
+void fc__notice(fc_cache *cache); /* wakes the watchers of all processes */
+
+/* ---- helper.c: the helper thread: watcher and, if elected, janitor ---- */
+
+void fc__helper_start(fc_cache *cache); /* if threads are allowed and none runs */
+void fc__helper_stop(fc_cache *cache);
+void fc__housekeep(fc_cache *cache);
+
+/* ---- stats.c ---- */
+
+static inline void fc__count(fc_cache *cache, int counter, uint64_t amount) {
+    atomic_fetch_add_explicit(&cache->counters[counter], amount, memory_order_relaxed);
+}
+void fc__stats_flush(fc_cache *cache);
+
+/* ---- cache.c ---- */
+
+void fc__cache_retain(fc_cache *cache);
+void fc__cache_unref(fc_cache *cache); /* the last one frees it */
+void fc__log(fc_cache *cache, fc_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,156 @@
+/* Fork safety: the gate, the registry of descriptors, and the fork handlers.
+ *
+ * A child inherits descriptors and mappings, and with them locks and leases of its parent.
+ * It closes what is registered (never unlocks: the lock belongs to both) and unmaps idle
+ * handles. For that to be complete, each window between opening and registering, mapping
+ * and entering the table, holds the gate shared; fork holds it exclusively. Order: helper
+ * threads, gate, table, lists (the other way round deadlocks with a helper at the gate). */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define MAX_DESCRIPTORS (1u << 20)
+
+static pthread_rwlock_t gate;
+static pthread_mutex_t caches_mutex = PTHREAD_MUTEX_INITIALIZER;
+static fc_cache *caches;
+static _Atomic uint32_t generation;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* One bit a descriptor; [highest word in use] bounds the child's scan. */
+static _Atomic uint64_t open_bits[MAX_DESCRIPTORS / 64];
+static _Atomic uint32_t open_words;
+
+static void gate_init(void) {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&gate, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+}
+
+void fc__gate_enter(void) {
+    pthread_rwlock_rdlock(&gate);
+}
+
+void fc__gate_leave(void) {
+    pthread_rwlock_unlock(&gate);
+}
+
+uint32_t fc__fork_generation(void) {
+    return atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
+static void registry_add(int fd) {
+    uint32_t word = (uint32_t)fd / 64, seen = atomic_load(&open_words);
+    atomic_fetch_or(&open_bits[word], 1ull << (fd % 64));
+    while (seen < word + 1 && !atomic_compare_exchange_weak(&open_words, &seen, word + 1))
+        ;
+}
+
+int fc__fd_open(int dir, const char *name, int flags, uint32_t mode) {
+    fc__gate_enter();
+    int fd = fc__os_open(dir, name, flags, mode);
+    if (fd >= (int)MAX_DESCRIPTORS) {
+        fc__os_close(fd);
+        fd = -1;
+        errno = EMFILE;
+    }
+    if (fd >= 0)
+        registry_add(fd);
+    fc__gate_leave();
+    return fd;
+}
+
+void fc__fd_close(int fd) {
+    if (fd < 0)
+        return;
+    int saved = errno;
+    fc__gate_enter();
+    atomic_fetch_and(&open_bits[fd / 64], ~(1ull << (fd % 64)));
+    fc__os_close(fd);
+    fc__gate_leave();
+    errno = saved;
+}
+
+static void close_registered(void) {
+    uint32_t words = atomic_load(&open_words);
+    for (uint32_t word = 0; word < words; word++) {
+        uint64_t bits = atomic_exchange(&open_bits[word], 0);
+        for (; bits; bits &= bits - 1)
+            fc__os_close((int)(word * 64 + (uint32_t)__builtin_ctzll(bits)));
+    }
+}
+
+static void before_fork(void) {
+    pthread_mutex_lock(&caches_mutex);
+    for (fc_cache *cache = caches; cache; cache = cache->next) {
+        fc__helper_stop(cache);
+        pthread_mutex_lock(&cache->helper_mutex);
+    }
+    pthread_rwlock_wrlock(&gate);
+    for (fc_cache *cache = caches; cache; cache = cache->next) {
+        fc__table_lock_all(cache);
+        pthread_mutex_lock(&cache->builds_mutex);
+        pthread_mutex_lock(&cache->locks_mutex);
+    }
+}
+
+static void after_fork_in_parent(void) {
+    for (fc_cache *cache = caches; cache; cache = cache->next) {
+        pthread_mutex_unlock(&cache->locks_mutex);
+        pthread_mutex_unlock(&cache->builds_mutex);
+        fc__table_unlock_all(cache, false);
+        pthread_mutex_unlock(&cache->helper_mutex);
+    }
+    pthread_rwlock_unlock(&gate);
+    pthread_mutex_unlock(&caches_mutex);
+}
+
+/* The only thread of the child. The builds stay the parent's: their mappings were not
+ * inherited, their descriptors are closed, and fork_generation tells them. */
+static void after_fork_in_child(void) {
+    atomic_fetch_add(&generation, 1);
+    gate_init();
+    pthread_mutex_init(&caches_mutex, NULL);
+    close_registered();
+    for (fc_cache *cache = caches; cache; cache = cache->next) {
+        pthread_mutex_init(&cache->locks_mutex, NULL);
+        pthread_mutex_init(&cache->builds_mutex, NULL);
+        pthread_mutex_init(&cache->helper_mutex, NULL);
+        cache->idle_lock_count = 0;
+        cache->builds = NULL;
+        cache->janitor_lock = -1;
+        fc__table_unlock_all(cache, true);
+        fc__table_forget_idle(cache);
+    }
+}
+
+static void start(void) {
+    gate_init();
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void fc__fork_add(fc_cache *cache) {
+    pthread_once(&once, start);
+    pthread_mutex_lock(&caches_mutex);
+    cache->previous = NULL;
+    cache->next = caches;
+    if (caches)
+        caches->previous = cache;
+    caches = cache;
+    pthread_mutex_unlock(&caches_mutex);
+}
+
+void fc__fork_remove(fc_cache *cache) {
+    pthread_mutex_lock(&caches_mutex);
+    if (cache->next)
+        cache->next->previous = cache->previous;
+    if (cache->previous)
+        cache->previous->next = cache->next;
+    else
+        caches = cache->next;
+    pthread_mutex_unlock(&caches_mutex);
+}

@@ -1,0 +1,89 @@
+/* Records: allocation, counting uses, expiry. State and generation change by CAS and only
+ * under the record's lock; there are no lists, so no crash can break one. */
+#include "engine.h"
+
+#include <string.h>
+
+double fc__double(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+uint64_t fc__double_bits(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+int64_t fc__now_ns(const fc_cache *cache) {
+    return cache->clock_ns ? cache->clock_ns(cache->clock_context) : fc__os_realtime_ns();
+}
+
+/* FREE -> WRITING. The generation was moved on when the record became free. */
+static bool try_take(fc_cache *cache, uint32_t record, uint32_t *generation,
+                     fc__lock *lock, int *status) {
+    _Atomic uint64_t *word = &cache->records[record].status;
+    if (fc__status_state(atomic_load(word)) != FC__FREE)
+        return false;
+    *status = fc__lock_try(cache, FC__LOCK_RECORD, record, lock);
+    if (*status)
+        return false;
+    uint64_t seen = atomic_load(word);
+    *generation = fc__status_generation(seen);
+    if (fc__status_state(seen) == FC__FREE &&
+        atomic_compare_exchange_strong(word, &seen, fc__status(FC__WRITING, *generation)))
+        return true;
+    fc__lock_release(cache, lock);
+    return false;
+}
+
+int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
+                        fc__lock *lock) {
+    uint32_t start = atomic_fetch_add(&cache->control->allocate_hint, 1);
+    lock->fd = -1;
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        uint32_t candidate = (start + i) & (cache->capacity - 1);
+        int status = 0;
+        if (try_take(cache, candidate, generation, lock, &status)) {
+            if (i > 8) /* past a full stretch: begin behind it next time */
+                atomic_store(&cache->control->allocate_hint, candidate + 1);
+            *record = candidate;
+            return 0;
+        }
+        if (status && status != FC_E_BUSY)
+            return status;
+    }
+    return FC_E_BUSY;
+}
+
+/* 4 ms, the coarse clock's usual step. With a test's clock a tick is what it says. */
+static inline uint32_t current_tick(const fc_cache *cache) {
+    int64_t now = cache->clock_ns ? cache->clock_ns(cache->clock_context)
+                                  : fc__os_coarse_ns();
+    return (uint32_t)(now >> 22);
+}
+
+void fc__record_use(fc_cache *cache, fc__record *record) {
+    uint32_t tick = current_tick(cache);
+    if (cache->read_only ||
+        atomic_load_explicit(&record->tick, memory_order_relaxed) == tick)
+        return;
+    atomic_store_explicit(&record->tick, tick, memory_order_relaxed);
+    uint32_t uses = atomic_load_explicit(&record->uses, memory_order_relaxed);
+    if (uses < UINT32_MAX)
+        atomic_store_explicit(&record->uses, uses + 1, memory_order_relaxed);
+    atomic_store_explicit(
+        &record->base,
+        atomic_load_explicit(&cache->control->inflation, memory_order_relaxed),
+        memory_order_relaxed);
+    atomic_store_explicit(&record->used_ns, fc__now_ns(cache), memory_order_relaxed);
+}
+
+bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since) {
+    int64_t expires = atomic_load_explicit(&record->expires_ns, memory_order_relaxed);
+    if (__builtin_expect(expires == FC__EXPIRES_NEVER, 1))
+        return false;
+    *since = expires;
+    return fc__now_ns(cache) >= expires;
+}
