@@ -1,0 +1,64 @@
+"""The figures that `make bench` is about, what each promises, and how it is printed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise about framecache / baseline of one figure."""
+
+    figure: str
+    text: str
+    kind: Literal["at most", "at least", "none"] = "none"
+    ratio: float = 0.0
+
+    def met(self, ratio: float) -> bool | None:
+        if self.kind == "none":
+            return None
+        return ratio <= self.ratio if self.kind == "at most" else ratio >= self.ratio
+
+    def wording(self) -> str:
+        return "-" if self.kind == "none" else f"{self.kind} {self.ratio:g}"
+
+
+def _warm(keys: int, processes: int) -> list[Target]:
+    crowd = f"{keys:,} keys, {processes} process" + ("es at once" if processes > 1 else "")
+    name = f"{keys}_keys/{processes}_processes"
+    return [
+        Target(f"warm_get/{name}", f"warm get, {crowd}", "at most", 0.25),
+        Target(f"warm_get_value/{name}", "... with a column found and a value read"),
+        Target(f"warm_get_held/{name}", "... against a snapshot kept open"),
+    ]
+
+
+TARGETS: list[Target] = [
+    *_warm(40, 1), *_warm(6000, 1), *_warm(40, 2), *_warm(6000, 2),
+    Target("warm_get_p99/beside_puts", "p99 of warm gets beside 800 MB puts", "at most", 2.0),
+    Target("first_get/1_rows", "first get, 1 row", "at most", 1.3),
+    Target("first_get/100000000_rows", "first get, 10^8 rows", "at most", 1.3),
+    Target("put_800MB/fresh", "put of 800 MB, fresh pages", "at least", 0.95),
+    Target("put_800MB/recycled", "put of 800 MB, recycled pages", "at least", 0.4),
+    Target("put_800MB/fresh/huge", "... fresh, huge=within_size"),
+    Target("put_800MB/recycled/huge", "... recycled, huge=within_size", "at least", 0.9),
+    Target("put_one_row/new", "put of one row, new key", "at most", 1.8),
+    Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
+    Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),
+    Target("60000_frames/first_get", "60,000 frames: first get", "at most", 1.3),
+    Target("60000_frames/put_replace", "60,000 frames: replacing put", "at most", 1.3),
+    Target("60000_frames/put_new", "60,000 frames: new put", "at most", 1.3),
+    Target("1GB_reader/private", "one more reader of 1 GB: private memory", "at most", 0.01),
+    Target("1GB_reader/summed_pss", "one more reader of 1 GB: summed PSS", "at most", 0.01),
+]
+
+
+def find(figure: str) -> Target:
+    """The target of a figure; of ROWS=n, which names itself, one is made."""
+    for target in TARGETS:
+        if target.figure == figure:
+            return target
+    name, _, what = figure.partition("/")
+    rows = f"{int(name.removeprefix('rows_')):,} rows"
+    if what == "private":
+        return Target(figure, f"{rows}: private memory of a reader", "at most", 0.01)
+    return Target(figure, f"{rows}: " + what.replace("_", " "))
