@@ -1,0 +1,449 @@
+/* Casts on the way out. A cast column begins at a multiple of 64 rows at or before what was
+ * asked for, so that bitmaps are shared and not shifted; what it makes counts from there.
+ * Offsets of the body are compared with their neighbours as they are read. */
+#include "cast.h"
+
+#include <stdio.h>
+
+#define MAX_VIEW_INLINE 12
+
+typedef struct caster {
+    fc__arena *arena;
+    fc_error *error;
+    const fc__column *path[FC__MAX_DEPTH + 2]; /* from the column downwards */
+    int depth;
+} caster;
+
+static int cast_range(caster *c, const fc__column *in, const fc__field *wanted,
+                      int64_t first, int64_t rows, const fc__column **out);
+
+/* ---- Failing ---- */
+
+static int fail(caster *c, int code, const char *what) {
+    char path[200] = "";
+    size_t used = 0;
+
+    for (int i = 0; i < c->depth && used < sizeof path - 1; i++) {
+        int bytes = snprintf(path + used, sizeof path - used, "%s%.80s", i ? "." : "",
+                             c->path[i]->view.name);
+        used += bytes > 0 ? (size_t)bytes : 0;
+    }
+    return fc__fail(c->error, code, "column '%s': %s", path, what);
+}
+
+static int no_memory(caster *c) {
+    return fail(c, FC_E_NOMEM, "out of memory for a cast");
+}
+
+static int backward(caster *c) {
+    return fail(c, FC_E_CORRUPT, "its offsets do not hold: the frame is damaged");
+}
+
+static int too_long(caster *c, const fc__column *in, const fc__field *wanted) {
+    char what[200];
+
+    snprintf(what, sizeof what,
+             "stored as '%s' with more than 2147483647 bytes or rows, which '%.40s' cannot "
+             "count: ask for '%s', or for fewer rows",
+             in->view.format, wanted->format, in->view.format);
+    return fail(c, FC_E_TYPE, what);
+}
+
+static int no_cast(caster *c, const fc__column *in, const fc__field *wanted) {
+    char what[300];
+
+    snprintf(what, sizeof what,
+             "stored as '%.80s', asked for as '%.80s'; there are casts from U to u and vu, "
+             "from Z to z and vz, from +L to +l, +vl and +vL only",
+             in->view.format, wanted->format);
+    return fail(c, FC_E_TYPE, what);
+}
+
+/* ---- What can be done ---- */
+
+static bool same_shape(const fc__column *in, const fc__field *wanted) {
+    return !strcmp(in->view.format, wanted->format) &&
+           (int64_t)wanted->child_count == in->view.child_count &&
+           !wanted->dictionary == !in->view.dictionary;
+}
+
+static bool same(const fc__column *in, const fc__field *wanted) {
+    if (!same_shape(in, wanted))
+        return false;
+    for (int64_t i = 0; i < in->view.child_count; i++)
+        if (!same(fc__child(in, i), &wanted->children[i]))
+            return false;
+    return !in->view.dictionary || same(fc__dictionary(in), wanted->dictionary);
+}
+
+static bool castable(const fc__column *in, const fc__field *wanted) {
+    if (in->view.type == FC_TYPE_STRING || in->view.type == FC_TYPE_BINARY ||
+        in->view.type == FC_TYPE_LIST)
+        return wanted->type == in->view.type;
+    return same_shape(in, wanted);
+}
+
+/* Fields are matched by position; their names must not say that another was meant. */
+static int check_name(caster *c, const fc__column *in, const fc__field *wanted) {
+    char what[300];
+
+    if (!strcmp(in->view.name, wanted->name))
+        return FC_OK;
+    snprintf(what, sizeof what,
+             "the requested schema calls it '%.80s'; fields are matched by position",
+             wanted->name);
+    return fail(c, FC_E_TYPE, what);
+}
+
+/* ---- Pieces ---- */
+
+static int64_t part_nulls(const fc__column *in, int64_t rows) {
+    if (in->view.type == FC_TYPE_NA)
+        return rows;
+    return rows == in->view.rows || !in->view.nulls ? in->view.nulls : -1;
+}
+
+/* A copy of `in` that shows `rows` rows, with buffers of its own: `count` of them, the
+ * first the validity from `first` on. */
+static fc__column *new_column(caster *c, const fc__column *in, int64_t first, int64_t rows,
+                              int32_t count, const void ***buffers) {
+    fc__column *out = fc__arena_take(c->arena, 1, sizeof *out);
+
+    *buffers = fc__arena_take(c->arena, (size_t)count, sizeof **buffers);
+    if (!out || !*buffers)
+        return NULL;
+    *out = *in;
+    out->offset = 0;
+    out->view.rows = rows;
+    out->view.nulls = part_nulls(in, rows);
+    out->buffers = *buffers;
+    out->buffer_count = count;
+    if (count && in->view.validity)
+        (*buffers)[0] = in->view.validity + first / 8;
+    return out;
+}
+
+/* The same buffers, from row `first` on: what the array's offset is for. */
+static int pass(caster *c, const fc__column *in, int64_t first, int64_t rows,
+                fc__column **out) {
+    *out = fc__arena_take(c->arena, 1, sizeof **out);
+    if (!*out)
+        return no_memory(c);
+    **out = *in;
+    (*out)->offset = in->offset + first;
+    (*out)->view.rows = rows;
+    (*out)->view.nulls = part_nulls(in, rows);
+    return FC_OK;
+}
+
+static int cast_child(caster *c, const fc__column *child, const fc__field *wanted,
+                      int64_t first, int64_t rows, const fc_column **out) {
+    const fc__column *column;
+
+    int status = cast_range(c, child, wanted, first, rows, &column);
+    if (!status)
+        *out = &column->view;
+    return status;
+}
+
+/* ---- Strings and binaries ---- */
+
+/* Offsets of `rows` rows less `base`, of 32 or 64 bits; none may pass `limit`. */
+static int copy_offsets(caster *c, const int64_t *offsets, int64_t rows, int64_t base,
+                        int64_t limit, bool narrow, const void **out) {
+    size_t each = narrow ? sizeof(int32_t) : sizeof(int64_t);
+    void *copy = fc__arena_take(c->arena, (size_t)rows + 1, each);
+    int64_t before = base;
+
+    if (!copy)
+        return no_memory(c);
+    for (int64_t i = 0; i <= rows; i++) {
+        if (offsets[i] < before || offsets[i] > limit)
+            return backward(c);
+        before = offsets[i];
+        if (narrow)
+            ((int32_t *)copy)[i] = (int32_t)(before - base);
+        else
+            ((int64_t *)copy)[i] = before - base;
+    }
+    *out = copy;
+    return FC_OK;
+}
+
+static int cast_bytes32(caster *c, const fc__column *in, const fc__field *wanted,
+                        int64_t first, int64_t rows, fc__column **out) {
+    const int64_t *offsets = in->view.offsets + first;
+    const void **buffers;
+
+    if (offsets[0] < 0 || offsets[rows] < offsets[0])
+        return backward(c);
+    if (offsets[rows] - offsets[0] > INT32_MAX)
+        return too_long(c, in, wanted);
+    *out = new_column(c, in, first, rows, 3, &buffers);
+    if (!*out)
+        return no_memory(c);
+    buffers[2] = (const char *)in->view.values + offsets[0];
+    return copy_offsets(c, offsets, rows, offsets[0], in->view.offsets[in->view.rows], true,
+                        &buffers[1]);
+}
+
+typedef struct view { /* Arrow's: inlined up to 12 bytes, else a prefix and a place */
+    int32_t bytes;
+    union {
+        char inlined[MAX_VIEW_INLINE];
+        struct {
+            char prefix[4];
+            int32_t buffer, offset;
+        } far;
+    };
+} view;
+_Static_assert(sizeof(view) == 16, "view");
+
+typedef struct view_buffers { /* stretches of the stored bytes, below 2 GiB each */
+    const char *values;
+    const void **data;
+    int64_t *sizes;
+    int64_t base;
+    int32_t count;
+} view_buffers;
+
+static void set_view(view *out, view_buffers *b, int64_t from, int64_t to) {
+    *out = (view){.bytes = (int32_t)(to - from)};
+    if (to - from <= MAX_VIEW_INLINE) {
+        memcpy(out->inlined, b->values + from, (size_t)(to - from));
+        return;
+    }
+    if (!b->count || to - b->base > INT32_MAX) {
+        b->base = from;
+        b->data[b->count++] = b->values + from;
+    }
+    b->sizes[b->count - 1] = to - b->base;
+    memcpy(out->far.prefix, b->values + from, sizeof out->far.prefix);
+    out->far.buffer = b->count - 1;
+    out->far.offset = (int32_t)(from - b->base);
+}
+
+static int fill_views(caster *c, const fc__column *in, const fc__field *wanted,
+                      int64_t first, int64_t rows, view *views, view_buffers *b) {
+    const int64_t *offsets = in->view.offsets + first;
+    int64_t limit = in->view.offsets[in->view.rows];
+
+    for (int64_t i = 0; i < rows; i++) {
+        if (offsets[i] < 0 || offsets[i + 1] < offsets[i] || offsets[i + 1] > limit)
+            return backward(c);
+        if (offsets[i + 1] - offsets[i] > INT32_MAX)
+            return too_long(c, in, wanted);
+        set_view(&views[i], b, offsets[i], offsets[i + 1]);
+    }
+    return FC_OK;
+}
+
+/* Any two neighbouring stretches hold more than 2^31 bytes together. */
+static int64_t most_stretches(const fc__column *in) {
+    return in->view.offsets[in->view.rows] / (INT32_MAX / 2) + 2;
+}
+
+static int cast_view(caster *c, const fc__column *in, const fc__field *wanted,
+                     int64_t first, int64_t rows, fc__column **out) {
+    int64_t most = most_stretches(in);
+    const void **buffers;
+    view_buffers b = {.values = in->view.values};
+
+    *out = new_column(c, in, first, rows, (int32_t)(most + 3), &buffers);
+    view *views = fc__arena_take(c->arena, (size_t)rows, sizeof *views);
+    b.sizes = fc__arena_take(c->arena, (size_t)most, sizeof *b.sizes);
+    if (!*out || !views || !b.sizes)
+        return no_memory(c);
+    b.data = buffers + 2;
+    int status = fill_views(c, in, wanted, first, rows, views, &b);
+    buffers[1] = views;
+    buffers[2 + b.count] = b.sizes;
+    (*out)->buffer_count = 3 + b.count;
+    return status;
+}
+
+/* ---- Lists ---- */
+
+/* Sizes beside the offsets, which list views have. */
+static int make_sizes(caster *c, const int64_t *offsets, int64_t rows, bool narrow,
+                      const void **out) {
+    size_t each = narrow ? sizeof(int32_t) : sizeof(int64_t);
+    void *sizes = fc__arena_take(c->arena, (size_t)rows, each);
+
+    if (!sizes)
+        return no_memory(c);
+    for (int64_t i = 0; i < rows; i++) {
+        if (narrow)
+            ((int32_t *)sizes)[i] = (int32_t)(offsets[i + 1] - offsets[i]);
+        else
+            ((int64_t *)sizes)[i] = offsets[i + 1] - offsets[i];
+    }
+    *out = sizes;
+    return FC_OK;
+}
+
+static int cast_list(caster *c, const fc__column *in, const fc__field *wanted,
+                     int64_t first, int64_t rows, fc__column **out) {
+    const int64_t *offsets = in->view.offsets + first;
+    const fc__column *child = fc__child(in, 0);
+    bool narrow = wanted->given == FC__SHAPE_LIST32 ||
+                  wanted->given == FC__SHAPE_LIST_VIEW32;
+    bool sizes = wanted->given == FC__SHAPE_LIST_VIEW32 ||
+                 wanted->given == FC__SHAPE_LIST_VIEW64;
+    const fc_column **links = fc__arena_take(c->arena, 1, sizeof *links);
+    int64_t from = offsets[0] & ~(int64_t)63, to = offsets[rows];
+    const void **buffers;
+
+    if (from < 0 || to < from || to > child->view.rows)
+        return backward(c);
+    if (narrow && to - from > INT32_MAX)
+        return too_long(c, in, wanted);
+    *out = new_column(c, in, first, rows, sizes ? 3 : 2, &buffers);
+    if (!*out || !links)
+        return no_memory(c);
+    int status = copy_offsets(c, offsets, rows, from, child->view.rows, narrow, &buffers[1]);
+    if (!status && sizes)
+        status = make_sizes(c, offsets, rows, narrow, &buffers[2]);
+    if (!status)
+        status = cast_child(c, child, wanted->children, from, to - from, links);
+    (*out)->view.children = links;
+    return status;
+}
+
+/* ---- Types whose format stays while one below it changes ---- */
+
+/* Which rows of the children belong to rows `first` to `first + rows`, and whether the
+ * buffers are moved there too (then the array's offset is 0 and the children's count). */
+static bool child_range(const fc__column *in, int64_t index, int64_t *first, int64_t *rows) {
+    switch (in->shape) {
+    case FC__SHAPE_STRUCT:
+    case FC__SHAPE_SPARSE:
+        return true;
+    case FC__SHAPE_FIXED_LIST:
+        *first *= in->view.width;
+        *rows *= in->view.width;
+        return true;
+    default: /* offsets or run ends that count in the whole child */
+        *first = 0;
+        *rows = in->view.children[index]->rows;
+        return false;
+    }
+}
+
+static int cast_children(caster *c, const fc__column *in, const fc__field *wanted,
+                         int64_t first, int64_t rows, fc__column *out) {
+    size_t count = (size_t)in->view.child_count;
+    const fc_column **links = fc__arena_take(c->arena, count, sizeof *links);
+
+    if (!links)
+        return no_memory(c);
+    out->view.children = links;
+    for (int64_t i = 0; i < in->view.child_count; i++) {
+        int64_t child_first = first, child_rows = rows;
+        child_range(in, i, &child_first, &child_rows);
+        int status = cast_child(c, fc__child(in, i), &wanted->children[i], child_first,
+                                child_rows, &links[i]);
+        if (status)
+            return status;
+    }
+    return FC_OK;
+}
+
+static int cast_below(caster *c, const fc__column *in, const fc__field *wanted,
+                      int64_t first, int64_t rows, fc__column **out) {
+    int64_t unused_first = 0, unused_rows = 0;
+    const void **buffers;
+    int status = FC_OK;
+
+    if (in->view.child_count && child_range(in, 0, &unused_first, &unused_rows)) {
+        *out = new_column(c, in, first, rows, in->buffer_count, &buffers);
+        if (!*out)
+            return no_memory(c);
+        if (in->shape == FC__SHAPE_SPARSE)
+            buffers[0] = in->view.type_ids + first;
+    } else if ((status = pass(c, in, first, rows, out))) {
+        return status;
+    }
+    if ((status = cast_children(c, in, wanted, first, rows, *out)) || !in->view.dictionary)
+        return status;
+    const fc__column *values = fc__dictionary(in);
+    return cast_child(c, values, wanted->dictionary, 0, values->view.rows,
+                      &(*out)->view.dictionary);
+}
+
+/* ---- The tree ---- */
+
+static int cast_shape(caster *c, const fc__column *in, const fc__field *wanted,
+                      int64_t first, int64_t rows, fc__column **out) {
+    switch (wanted->given) {
+    case FC__SHAPE_BYTES32:
+        return cast_bytes32(c, in, wanted, first, rows, out);
+    case FC__SHAPE_BYTE_VIEW:
+        return cast_view(c, in, wanted, first, rows, out);
+    case FC__SHAPE_LIST64:
+    case FC__SHAPE_LIST_VIEW32:
+    case FC__SHAPE_LIST_VIEW64:
+        return cast_list(c, in, wanted, first, rows, out);
+    case FC__SHAPE_LIST32:
+        if (in->view.type == FC_TYPE_LIST)
+            return cast_list(c, in, wanted, first, rows, out);
+        return cast_below(c, in, wanted, first, rows, out); /* a map */
+    default:
+        return cast_below(c, in, wanted, first, rows, out);
+    }
+}
+
+/* `first` is a multiple of 64. */
+static int cast_range(caster *c, const fc__column *in, const fc__field *wanted,
+                      int64_t first, int64_t rows, const fc__column **out) {
+    fc__column *made = NULL;
+    int status = FC_OK;
+
+    c->path[c->depth++] = in;
+    if (same(in, wanted))
+        status = pass(c, in, first, rows, &made);
+    else if (!castable(in, wanted))
+        status = no_cast(c, in, wanted);
+    else
+        status = cast_shape(c, in, wanted, first, rows, &made);
+    *out = made;
+    c->depth -= !status; /* on failure the path has been told already */
+    return status;
+}
+
+/* The names of the fields of structs; those of lists, maps and the like are no names. */
+static int check_names(caster *c, const fc__column *in, const fc__field *wanted,
+                       bool named) {
+    int status = FC_OK;
+
+    c->path[c->depth++] = in;
+    if (named)
+        status = check_name(c, in, wanted);
+    named = in->shape == FC__SHAPE_STRUCT;
+    if (named && c->depth > 1 && c->path[c->depth - 2]->view.type == FC_TYPE_MAP)
+        named = false;
+    for (int64_t i = 0; !status && i < in->view.child_count && i < wanted->child_count; i++)
+        status = check_names(c, fc__child(in, i), &wanted->children[i], named);
+    c->depth -= !status;
+    return status;
+}
+
+int fc__cast(const fc__column **out, int64_t *start, const fc__column *column,
+             const fc__field *wanted, int64_t first, int64_t rows, fc__arena *arena,
+             fc_error *error) {
+    caster c = {.arena = arena, .error = error};
+    int64_t from = first & ~(int64_t)63;
+
+    *out = NULL;
+    *start = 0;
+    int status = check_names(&c, column, wanted, true);
+    if (status)
+        return status;
+    if (same(column, wanted)) {
+        *out = column;
+        *start = first;
+        return FC_OK;
+    }
+    *start = first - from;
+    return cast_range(&c, column, wanted, from, first - from + rows, out);
+}
