@@ -33,10 +33,10 @@ typedef struct fc__handle {
     const fc__manifest *manifest;
     uint64_t manifest_bytes;
     const void *private_manifest; /* inline data of a private copy */
-    _Atomic(void *) *segments;    /* [segment_count], mapped at first use */
     uint32_t segment_count;
     uint32_t key_bytes;
-    uint8_t key[];
+    uint8_t *key;
+    _Atomic(void *) segments[]; /* [segment_count], mapped at first use */
 } fc__handle;
 
 #define FC__SHARDS        64u
@@ -296,7 +296,7 @@ typedef struct fc__table_stats {
 } fc__table_stats;
 void fc__table_stat(fc_cache *cache, fc__table_stats *out);
 fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
-                           fc_bytes key);
+                           fc_bytes key, uint32_t segment_count);
 void fc__handle_unmap(fc__handle *handle);
 
 /* ---- lease.c: mapping a frame ---- */
@@ -305,7 +305,8 @@ void fc__handle_unmap(fc__handle *handle);
  * reason, CORRUPT, NOMEM, CLOSED. */
 int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
               fc_error *error);
-/* Inside the gate: a handle over an open, leased manifest. */
+/* Inside the gate: a handle, not in the table yet, over an open and leased manifest.
+ * FC_E_BUSY: it is another frame's by now, look again. CORRUPT, NOMEM, SYSTEM. */
 int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
                   uint32_t slot, fc_bytes key, fc__handle **out);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
@@ -407,6 +408,9 @@ void fc__stats_flush(fc_cache *cache);
 
 /* ---- cache.c ---- */
 
+/* The base frame of a handle: made when it is mapped, freed with it. */
+int fc__handle_open_frame(fc__handle *handle);
+void fc__handle_free_frame(fc__handle *handle);
 void fc__cache_retain(fc_cache *cache);
 void fc__cache_unref(fc_cache *cache); /* the last one frees it */
 void fc__log(fc_cache *cache, fc_level level, const char *format, ...)

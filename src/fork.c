@@ -89,6 +89,11 @@ static void before_fork(void) {
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         fc__helper_stop(cache);
         pthread_mutex_lock(&cache->helper_mutex);
+        while (atomic_load(&cache->helper_running)) { /* started again meanwhile */
+            pthread_mutex_unlock(&cache->helper_mutex);
+            fc__helper_stop(cache);
+            pthread_mutex_lock(&cache->helper_mutex);
+        }
     }
     pthread_rwlock_wrlock(&gate);
     for (fc_cache *cache = caches; cache; cache = cache->next) {

@@ -1,0 +1,185 @@
+/* The mappings of one handle: its manifest, and its segments as they are first used. */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static const _Alignas(64) uint8_t nothing[128];
+
+static const uint64_t *lengths(const fc__handle *handle) {
+    return (const uint64_t *)((const char *)handle->manifest +
+                              handle->manifest->segments_offset);
+}
+
+static const void *inline_data(const fc__handle *handle) {
+    const char *base = handle->private_manifest ? handle->private_manifest
+                                                : (const void *)handle->manifest;
+    return base + handle->manifest->data_offset;
+}
+
+/* Inside the gate; -1 with errno, ENODATA: the file is shorter than the manifest says. */
+static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
+    fc_cache *cache = handle->cache;
+    char name[24];
+    struct stat info;
+    void *map = NULL, *none = NULL;
+    fc__segment_name(name, handle->record, index);
+    int fd = fc__os_open(cache->frames, name, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0) {
+        errno = errno == ENOENT ? ENODATA : errno;
+        return -1;
+    }
+    if (fc__os_stat(fd, &info) == 0 && (uint64_t)info.st_size >= bytes)
+        map = fc__os_map(fd, bytes, handle->base ? FC__MAP_PRIVATE : FC__MAP_READ);
+    else
+        errno = ENODATA;
+    fc__os_close(fd);
+    if (!map)
+        return -1;
+    if (cache->settings.huge)
+        fc__os_huge(map, bytes);
+    /* Release: pairs with the acquire of fc__handle_segment(). */
+    if (!atomic_compare_exchange_strong(&handle->segments[index], &none, map))
+        fc__os_unmap(map, bytes);
+    else
+        atomic_fetch_add(&cache->mappings, 1);
+    return 0;
+}
+
+static int fail_segment(fc__handle *handle, uint32_t index, int sys_errno,
+                        fc_error *error) {
+    char text[80];
+    fc_bytes key = {handle->key, handle->key_bytes};
+    fc__key_text(text, key);
+    if (sys_errno == ENODATA) {
+        fc__count(handle->cache, FC__COUNT_corrupt, 1);
+        return fc__fail(error, FC_E_CORRUPT,
+                        "segment %u of the frame under key '%s' is missing or too short: "
+                        "delete the key and put it again", index, text);
+    }
+    if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM)
+        return fc__fail_errno(error, FC_E_NOMEM, sys_errno,
+                              "no descriptor or mapping left for segment %u of key '%s' (see "
+                              "ulimit -n and vm.max_map_count)", index, text);
+    return fc__fail_errno(error, FC_E_SYSTEM, sys_errno, "cannot map segment %u of key '%s'",
+                          index, text);
+}
+
+const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *bytes,
+                               fc_error *error) {
+    const fc__manifest *m = handle->manifest;
+    *bytes = 0;
+    if (index >= m->segment_count) {
+        fail_segment(handle, index, ENODATA, error);
+        return NULL;
+    }
+    *bytes = m->flags & FC__MANIFEST_INLINE ? m->data_bytes : lengths(handle)[index];
+    if (!*bytes)
+        return nothing;
+    if (m->flags & FC__MANIFEST_INLINE)
+        return inline_data(handle);
+    void *map = atomic_load_explicit(&handle->segments[index], memory_order_acquire);
+    if (map)
+        return map;
+    fc__gate_enter();
+    int status = map_segment(handle, index, *bytes), sys_errno = errno;
+    fc__gate_leave();
+    if (status < 0 && sys_errno != ENODATA) { /* perhaps our idle mappings are too many */
+        fc__table_drop_idle(handle->cache, false);
+        fc__gate_enter();
+        status = map_segment(handle, index, *bytes);
+        sys_errno = errno;
+        fc__gate_leave();
+    }
+    if (status < 0) {
+        fail_segment(handle, index, sys_errno, error);
+        return NULL;
+    }
+    return atomic_load_explicit(&handle->segments[index], memory_order_acquire);
+}
+
+/* Segments first, the manifest with its lease last: no file of a frame is ever mapped
+ * without the lease. */
+void fc__handle_unmap(fc__handle *handle) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < handle->segment_count; i++) {
+        void *map = atomic_exchange(&handle->segments[i], NULL);
+        if (map) {
+            fc__os_unmap(map, lengths(handle)[i]);
+            count++;
+        }
+    }
+    if (handle->private_manifest) {
+        fc__os_unmap(handle->private_manifest, handle->manifest_bytes);
+        count++;
+    }
+    if (!handle->base) {
+        fc__os_unmap(handle->manifest, handle->manifest_bytes);
+        count++;
+    }
+    atomic_fetch_sub(&handle->cache->mappings, count);
+}
+
+/* The file cannot have changed: the base holds its lease. */
+static int map_private_manifest(fc__handle *handle) {
+    char name[16];
+    fc__manifest_name(name, handle->record);
+    fc__gate_enter();
+    int fd = fc__os_open(handle->cache->frames, name, O_RDONLY, 0);
+    if (fd >= 0) {
+        handle->private_manifest = fc__os_map(fd, handle->manifest_bytes, FC__MAP_PRIVATE);
+        fc__os_close(fd);
+    }
+    int sys_errno = errno;
+    fc__gate_leave();
+    errno = sys_errno;
+    if (!handle->private_manifest)
+        return -1;
+    atomic_fetch_add(&handle->cache->mappings, 1);
+    return 0;
+}
+
+int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error) {
+    fc_bytes key = {handle->key, handle->key_bytes};
+    fc__handle *base = handle->base ? handle->base : handle;
+    fc__handle *copy = fc__handle_new(handle->cache, handle->hash, handle->word,
+                                      handle->slot, key, handle->segment_count);
+    *out = NULL;
+    if (!copy)
+        return fc__fail(error, FC_E_NOMEM, "no memory for a private frame");
+    copy->manifest = base->manifest;
+    copy->manifest_bytes = base->manifest_bytes;
+    copy->base = base;
+    fc__handle_retain(base);
+    int status = 0;
+    if ((base->manifest->flags & FC__MANIFEST_INLINE) && map_private_manifest(copy) < 0)
+        status = fail_segment(copy, 0, errno, error);
+    if (!status && (status = fc__handle_open_frame(copy)))
+        fc__fail(error, status, "no memory for a private frame");
+    if (status) {
+        fc__handle_release(copy);
+        return status;
+    }
+    *out = copy;
+    return 0;
+}
+
+uint64_t fc__handle_bytes(const fc__handle *handle) {
+    uint64_t bytes = handle->base ? 0 : handle->manifest_bytes;
+    for (uint32_t i = 0; i < handle->segment_count; i++)
+        if (atomic_load_explicit(&handle->segments[i], memory_order_relaxed))
+            bytes += lengths(handle)[i];
+    return bytes;
+}
+
+int fc__handle_populate(fc__handle *handle) {
+    for (uint32_t i = 0; i < handle->segment_count; i++) {
+        uint64_t bytes;
+        const void *start = fc__handle_segment(handle, i, &bytes, NULL);
+        if (!start)
+            return FC_E_NOMEM;
+        if (bytes)
+            fc__os_populate(start, bytes);
+    }
+    return 0;
+}

@@ -1,0 +1,272 @@
+/* Mapping a frame: open the manifest, lease it, map it, close. The mapping keeps the open
+ * file description and so the lease, until it is unmapped or the process dies; it costs no
+ * descriptor. What the index said is checked again under the lease. */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* A stopped evictor may hold a manifest: after this a get is a miss. */
+#define BUSY_NS      10000000
+#define BUSY_STEP_NS 20000
+/* A word whose manifest is not what it says, seen this often: it is damaged. */
+#define MAX_MISMATCHES 64
+
+static uint64_t covered_end(const fc__manifest *m) {
+    return m->body_offset + m->body_bytes;
+}
+
+uint64_t fc__manifest_checksum(const fc__manifest *manifest) {
+    const char *bytes = (const char *)manifest;
+    return XXH3_64bits(bytes + FC__MANIFEST_COVERED,
+                       covered_end(manifest) - FC__MANIFEST_COVERED);
+}
+
+static bool within(uint64_t offset, uint64_t bytes, uint64_t limit) {
+    return offset <= limit && bytes <= limit - offset;
+}
+
+bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
+    return bytes >= sizeof *m && m->magic == FC__MANIFEST_MAGIC &&
+           m->version == FC__MANIFEST_VERSION && m->header_bytes == sizeof *m &&
+           m->key_bytes >= 1 && m->key_bytes <= FC__KEY_BYTES &&
+           m->segment_count <= FC__MAX_SEGMENTS && m->segments_offset % 8 == 0 &&
+           m->segments_offset >= sizeof *m + m->key_bytes &&
+           within(m->segments_offset, m->segment_count * 8ull, bytes) &&
+           m->body_offset % 8 == 0 &&
+           m->body_offset >= m->segments_offset + m->segment_count * 8ull &&
+           within(m->body_offset, m->body_bytes, bytes) && m->data_offset % 64 == 0 &&
+           m->data_offset >= covered_end(m) && within(m->data_offset, m->data_bytes, bytes) &&
+           m->checksum == fc__manifest_checksum(m);
+}
+
+static bool is_frame_of(const fc_cache *cache, const fc__manifest *m, uint64_t word) {
+    /* The lease orders this with the mark, which is written under an exclusive one. */
+    return m->committed && !m->dead && m->instance == cache->control->instance &&
+           m->record == fc__word_record(word) && m->generation == fc__word_generation(word);
+}
+
+static int out_of(int sys_errno) {
+    return sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM ? FC_E_NOMEM
+           : sys_errno == EACCES || sys_errno == EPERM              ? FC_E_PERMISSION
+                                                                    : FC_E_SYSTEM;
+}
+
+/* What the mapped bytes are: 0, FC_E_BUSY (another frame's), FC_E_CORRUPT, or FC_E_MISS
+ * for a key of the same hash. A half-written manifest of a dead writer is no damage: no
+ * slot holds its word. */
+static int judge(const fc_cache *cache, const fc__manifest *m, uint64_t bytes, uint64_t word,
+                 uint32_t slot, fc_bytes key) {
+    if (!fc__manifest_valid(m, bytes) || !is_frame_of(cache, m, word))
+        return fc__slot(cache, slot) == word && bytes >= sizeof *m &&
+                       is_frame_of(cache, m, word)
+                   ? FC_E_CORRUPT
+                   : FC_E_BUSY;
+    if (m->key_bytes != key.size || memcmp(m + 1, key.data, key.size))
+        return FC_E_MISS;
+    return 0;
+}
+
+int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
+                  uint32_t slot, fc_bytes key, fc__handle **out) {
+    struct stat info;
+    *out = NULL;
+    if (fc__os_stat(manifest, &info) < 0)
+        return out_of(errno);
+    uint64_t bytes = (uint64_t)info.st_size;
+    if (bytes < sizeof(fc__manifest))
+        return FC_E_BUSY;
+    fc__manifest *m = fc__os_map(manifest, bytes,
+                                 bytes <= 65536 ? FC__MAP_READ_ALL : FC__MAP_READ);
+    if (!m)
+        return out_of(errno);
+    int status = judge(cache, m, bytes, word, slot, key);
+    uint32_t files = m->flags & FC__MANIFEST_INLINE ? 0 : m->segment_count;
+    fc__handle *handle =
+        status ? NULL : fc__handle_new(cache, hash, word, slot, key, files);
+    if (!handle) {
+        fc__os_unmap(m, bytes);
+        return status ? status : FC_E_NOMEM;
+    }
+    handle->manifest = m;
+    handle->manifest_bytes = bytes;
+    atomic_fetch_add(&cache->mappings, 1);
+    status = fc__handle_open_frame(handle);
+    if (status) {
+        fc__handle_unmap(handle);
+        fc__free(handle);
+        fc__cache_unref(cache);
+        return status;
+    }
+    *out = handle;
+    return 0;
+}
+
+/* One try, inside the gate from opening to the table. */
+static int try_lease(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
+                     fc_bytes key, fc__handle **out, fc__handle **dropped, bool *busy) {
+    char name[16];
+    fc__manifest_name(name, fc__word_record(word));
+    fc__gate_enter();
+    int status, fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
+    if (fd < 0)
+        status = errno == ENOENT ? FC_E_BUSY : out_of(errno);
+    else {
+        if (fc__os_lease(fd, FC__SHARED) < 0) {
+            *busy = errno == EWOULDBLOCK;
+            status = *busy ? FC_E_BUSY : out_of(errno);
+        } else
+            status = fc__lease_map(cache, fd, hash, word, slot, key, out);
+        fc__os_close(fd);
+    }
+    int saved = errno;
+    if (!status)
+        fc__table_insert(*out, dropped);
+    fc__gate_leave();
+    errno = saved;
+    return status;
+}
+
+int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error) {
+    static const char *const why[] = {
+        "there never was one, as far as is remembered", "it has expired",
+        "it was evicted to keep within the budget",     "it was deleted or replaced by none",
+        "it was invalidated",                           "it was found damaged and dropped"};
+    static const int counter[] = {FC__COUNT_misses_never,   FC__COUNT_misses_expired,
+                                  FC__COUNT_misses_evicted, FC__COUNT_misses_deleted,
+                                  FC__COUNT_misses_other,   FC__COUNT_misses_other};
+    int64_t when = 0;
+    char text[80];
+    fc_miss reason = fc__ghost_find(cache, hash, &when);
+    if (!cache->read_only)
+        fc__count(cache, counter[reason], 1);
+    if (!error)
+        return FC_E_MISS;
+    fc__fail(error, FC_E_MISS, "no frame under key '%s': %s", fc__key_text(text, key),
+             why[reason]);
+    error->miss = reason;
+    if (reason != FC_MISS_NEVER) {
+        int64_t age = (fc__now_ns(cache) - when) / 1000000;
+        error->miss_age_ms = age < 0 ? 0 : age;
+    }
+    return FC_E_MISS;
+}
+
+static int corrupt(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
+                   fc_bytes key, fc_error *error) {
+    char text[80];
+    fc__count(cache, FC__COUNT_corrupt, 1);
+    if (!cache->read_only)
+        fc__remove_word(cache, hash, slot, word, FC_MISS_CORRUPT, fc__now_ns(cache));
+    fc__log(cache, FC_LEVEL_ERROR, "frame '%s' is damaged and was dropped",
+            fc__key_text(text, key));
+    return fc__fail(error, FC_E_CORRUPT,
+                    "the frame under key '%s' is damaged (record %06x in %s/frames) and has "
+                    "been dropped: put it again",
+                    text, fc__word_record(word), cache->settings.dir);
+}
+
+static int fail_lease(fc_cache *cache, int status, int sys_errno, fc_bytes key,
+                      fc_error *error) {
+    char text[80];
+    fc__key_text(text, key);
+    if (status == FC_E_NOMEM)
+        return fc__fail_errno(error, status, sys_errno,
+                              "no descriptor, mapping or memory left to map key '%s' (see "
+                              "ulimit -n and vm.max_map_count, or hold fewer frames)", text);
+    return fc__fail_errno(error, status, sys_errno, "cannot map key '%s' from %s/frames",
+                          text, cache->settings.dir);
+}
+
+int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
+              fc_error *error) {
+    int64_t busy_since = 0, since = 0;
+    uint64_t last = 0;
+    int mismatches = 0;
+    bool starved = false;
+    for (;;) {
+        uint32_t slot = 0;
+        fc__handle *dropped = NULL;
+        bool busy = false;
+        uint64_t word = fc__index_find(cache, hash, &slot);
+        if (!word)
+            return fc__miss(cache, hash, key, error);
+        fc__record *record = &cache->records[fc__word_record(word)];
+        if (fc__record_expired(cache, record, &since) && fc__slot(cache, slot) == word) {
+            if (cache->read_only)
+                fc__fail(error, FC_E_MISS, "the frame has expired");
+            else if (fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since))
+                fc__count(cache, FC__COUNT_expired, 1);
+            if (cache->read_only && error)
+                error->miss = FC_MISS_EXPIRED,
+                error->miss_age_ms = (fc__now_ns(cache) - since) / 1000000;
+            if (cache->read_only)
+                return FC_E_MISS;
+            continue;
+        }
+        mismatches = word == last ? mismatches : 0;
+        last = word;
+        int status = try_lease(cache, hash, word, slot, key, out, &dropped, &busy);
+        int sys_errno = errno;
+        fc__handles_free(dropped);
+        if (!status)
+            return 0;
+        if (status == FC_E_NOMEM && !starved) {
+            starved = true;
+            fc__table_drop_idle(cache, false);
+            continue;
+        }
+        if (status == FC_E_CORRUPT)
+            return corrupt(cache, hash, slot, word, key, error);
+        if (status == FC_E_MISS)
+            return fc__miss(cache, hash, key, error);
+        if (status != FC_E_BUSY)
+            return fail_lease(cache, status, sys_errno, key, error);
+        if (busy) {
+            int64_t now = fc__os_monotonic_ns();
+            busy_since = busy_since ? busy_since : now;
+            if (now - busy_since > BUSY_NS)
+                return fc__miss(cache, hash, key, error);
+            fc__os_sleep_ns(BUSY_STEP_NS);
+        } else if (++mismatches == MAX_MISMATCHES) {
+            status = fc__control_present(cache, error);
+            return status ? status : corrupt(cache, hash, slot, word, key, error);
+        } else if (mismatches > 8)
+            fc__os_sleep_ns(BUSY_STEP_NS);
+    }
+}
+
+/* Leased and read, not mapped: for walks over many frames. */
+int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
+                   bool *leased) {
+    struct {
+        fc__manifest manifest;
+        uint8_t key[FC__KEY_BYTES];
+    } head;
+    char name[16];
+    fc__manifest_name(name, fc__word_record(word));
+    int status = FC_E_BUSY, fd = fc__fd_open(cache->frames, name, O_RDONLY, 0);
+    if (fd < 0)
+        return errno == ENOENT ? FC_E_BUSY : out_of(errno);
+    if (fc__os_lease(fd, FC__SHARED) == 0) {
+        ssize_t got = fc__os_read(fd, &head, sizeof head, 0);
+        const fc__manifest *m = &head.manifest;
+        if (got >= (ssize_t)sizeof *m && m->magic == FC__MANIFEST_MAGIC &&
+            is_frame_of(cache, m, word) && m->key_bytes <= FC__KEY_BYTES &&
+            (size_t)got >= sizeof *m + m->key_bytes) {
+            memcpy(out, m, sizeof *m);
+            memcpy(key, head.key, m->key_bytes);
+            status = 0;
+        }
+        if (leased)
+            *leased = fc__os_lease(fd, FC__EXCLUSIVE) < 0;
+        fc__os_lease(fd, FC__UNLOCK);
+    }
+    fc__fd_close(fd);
+    return status;
+}

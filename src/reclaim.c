@@ -1,0 +1,272 @@
+/* A frame's way out: evicted, replaced, deleted, or left behind by a process that died.
+ *
+ * Under the record lock, then an exclusive lease on the manifest (both by try), in this
+ * order: out of its slot, dead mark, files, charge, status. Killed in between, it leaves a
+ * WRITING record with a free lock or a LIVE record that no slot holds, and the sweep, which
+ * takes the same locks, does the rest. Model: tests/model/lifecycle.pml. */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+
+typedef struct removal {
+    fc_cache *cache;
+    fc__record *record;
+    uint32_t number;
+    uint64_t status;
+    fc__reclaim mode;
+    fc_miss reason;
+    fc__hash hash;
+    bool referenced;
+    uint32_t slot;
+    int manifest;
+} removal;
+
+void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments) {
+    char name[24];
+    fc__manifest_name(name, record);
+    fc__os_unlink(cache->frames, name);
+    FC__STEP("unlink-manifest");
+    for (uint32_t i = 0; i < segments; i++) {
+        fc__segment_name(name, record, i);
+        fc__os_unlink(cache->frames, name);
+    }
+}
+
+static bool mark_dead(int manifest) {
+    uint32_t mark = 1;
+    return fc__os_write(manifest, &mark, sizeof mark, offsetof(fc__manifest, dead)) == 0;
+}
+
+/* Takes the manifest exclusively. A file that is not there is no obstacle. */
+static fc__reclaimed take_manifest(removal *r) {
+    char name[16];
+    fc__manifest_name(name, r->number);
+    r->manifest = fc__fd_open(r->cache->frames, name, O_RDWR, 0);
+    if (r->manifest < 0)
+        return errno == ENOENT ? FC__DONE : FC__BUSY;
+    if (fc__os_lease(r->manifest, FC__EXCLUSIVE) == 0)
+        return FC__DONE;
+    return errno == EWOULDBLOCK ? FC__LEASED : FC__BUSY;
+}
+
+static void count_eviction(removal *r) {
+    uint64_t units = atomic_load(&r->record->charged);
+    double cost = fc__double(atomic_load(&r->record->cost));
+    fc__count(r->cache, FC__COUNT_evicted, 1);
+    fc__count(r->cache, FC__COUNT_evicted_bytes, units * FC__PAGE);
+    fc__count(r->cache, FC__COUNT_evicted_cost_ms, (uint64_t)(cost * 1000));
+}
+
+/* The CAS failing is no matter: somebody replaced the frame, and the word cannot come
+ * back. */
+static void leave_index(removal *r) {
+    if (!r->referenced)
+        return;
+    uint64_t word = fc__word(r->hash.high, fc__status_generation(r->status), r->number);
+    fc__ghost_add(r->cache, r->hash, r->reason, fc__now_ns(r->cache));
+    if (fc__index_remove(r->cache, r->slot, word)) {
+        if (r->reason == FC_MISS_EVICTED)
+            count_eviction(r);
+        fc__wait_bump(r->cache, r->hash);
+    }
+    FC__STEP("evict-unslotted");
+}
+
+static void set_status(removal *r, fc__state state) {
+    atomic_store(&r->record->status,
+                 fc__status(state, fc__status_generation(r->status) + 1));
+}
+
+static void to_pool(removal *r) {
+    uint64_t units = atomic_load(&r->record->charged);
+    set_status(r, FC__POOL);
+    fc__pool_add(r->cache, r->number, units);
+}
+
+static void to_free(removal *r) {
+    fc__unlink_files(r->cache, r->number, atomic_load(&r->record->segments));
+    FC__STEP("reclaim-unlinked");
+    atomic_store(&r->record->intent, 0); /* of a dead process, if any */
+    fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));
+    FC__STEP("reclaim-uncharged");
+    atomic_store(&r->record->segments, 0);
+    set_status(r, FC__FREE);
+}
+
+static fc__reclaimed reclaim_live(removal *r) {
+    uint64_t word;
+    r->hash.low = atomic_load(&r->record->hash_low);
+    r->hash.high = atomic_load(&r->record->hash_high);
+    word = fc__word(r->hash.high, fc__status_generation(r->status), r->number);
+    r->referenced = fc__index_holds(r->cache, r->hash, word, &r->slot);
+    if (r->referenced && r->mode != FC__RECLAIM_EVICT)
+        return FC__REFERENCED;
+    fc__reclaimed taken = take_manifest(r);
+    if (taken != FC__DONE)
+        return taken;
+    FC__STEP("evict-leased");
+    leave_index(r);
+    if (r->manifest >= 0 && !mark_dead(r->manifest))
+        return FC__BUSY; /* unreferenced now: the next sweep tries again */
+    FC__STEP("reclaim-marked");
+    if (r->mode == FC__RECLAIM_POOL && r->manifest >= 0 &&
+        fc__pool_accepts(r->cache, atomic_load(&r->record->charged)))
+        to_pool(r);
+    else
+        to_free(r);
+    return FC__DONE;
+}
+
+/* POOL -> WRITING before a file is touched, so that a kill leaves a shape that the sweep
+ * knows. */
+static fc__reclaimed reclaim_pool(removal *r) {
+    uint64_t seen = r->status;
+    uint32_t generation = fc__status_generation(seen);
+    if (!atomic_compare_exchange_strong(&r->record->status, &seen,
+                                        fc__status(FC__WRITING, generation)))
+        return FC__GONE;
+    atomic_fetch_sub(&r->cache->control->pool_units, atomic_load(&r->record->charged));
+    FC__STEP("pool-writing");
+    to_free(r);
+    return FC__DONE;
+}
+
+static fc__reclaimed reclaim_writing(removal *r) {
+    fc__reclaimed taken = take_manifest(r);
+    if (taken != FC__DONE)
+        return taken;
+    to_free(r);
+    fc__count(r->cache, FC__COUNT_repaired, 1);
+    return FC__DONE;
+}
+
+static fc__reclaimed reclaim_locked(removal *r) {
+    if (atomic_load(&r->record->status) != r->status)
+        return FC__GONE;
+    switch (fc__status_state(r->status)) {
+    case FC__LIVE:
+        return reclaim_live(r);
+    case FC__POOL:
+        return r->mode == FC__RECLAIM_FREE ? reclaim_pool(r) : FC__GONE;
+    case FC__WRITING:
+        return r->mode == FC__RECLAIM_FREE ? reclaim_writing(r) : FC__GONE;
+    default:
+        return FC__GONE;
+    }
+}
+
+fc__reclaimed fc__reclaim_record(fc_cache *cache, uint32_t record, uint64_t status,
+                                 fc__reclaim mode, fc_miss reason) {
+    removal r = {.cache = cache,
+                 .record = &cache->records[record],
+                 .number = record,
+                 .status = status,
+                 .mode = mode,
+                 .reason = reason,
+                 .manifest = -1};
+    fc__lock lock;
+    if (cache->read_only)
+        return FC__BUSY;
+    if (atomic_load(&r.record->status) != status)
+        return FC__GONE;
+    if (fc__lock_try(cache, FC__LOCK_RECORD, record, &lock))
+        return FC__BUSY;
+    fc__reclaimed result = reclaim_locked(&r);
+    if (r.manifest >= 0) {
+        fc__os_lease(r.manifest, FC__UNLOCK);
+        fc__fd_close(r.manifest);
+    }
+    fc__lock_release(cache, &lock);
+    return result;
+}
+
+void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word) {
+    uint32_t record = fc__word_record(word);
+    uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
+    if (record >= cache->capacity)
+        return;
+    bool in_use = fc__table_drop_key(cache, hash, word);
+    if (in_use)
+        return; /* the last release here reclaims it */
+    if (fc__reclaim_record(cache, record, status, FC__RECLAIM_POOL, FC_MISS_DELETED) ==
+        FC__LEASED)
+        fc__notice(cache);
+}
+
+bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
+                     fc_miss reason, int64_t when_ns) {
+    if (!fc__index_remove(cache, slot, word))
+        return false;
+    FC__STEP("delete-unslotted");
+    fc__ghost_add(cache, hash, reason, when_ns);
+    fc__wait_bump(cache, hash);
+    fc__reclaim_word(cache, hash, word);
+    return true;
+}
+
+/* What a record needs, seen from outside; the truth is looked at again under its lock. */
+static bool left_over(fc_cache *cache, uint32_t number, uint64_t status) {
+    fc__record *record = &cache->records[number];
+    fc__hash hash;
+    uint32_t slot;
+    switch (fc__status_state(status)) {
+    case FC__WRITING:
+        return true;
+    case FC__POOL:
+        return atomic_load(&record->intent) != 0;
+    case FC__LIVE:
+        hash.low = atomic_load(&record->hash_low);
+        hash.high = atomic_load(&record->hash_high);
+        return !fc__index_holds(
+            cache, hash, fc__word(hash.high, fc__status_generation(status), number),
+            &slot);
+    default:
+        return false;
+    }
+}
+
+uint32_t fc__sweep(fc_cache *cache) {
+    uint32_t freed = 0;
+    uint64_t pool = 0;
+    bool zombies = false;
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        uint64_t status = atomic_load(&cache->records[i].status);
+        if (left_over(cache, i, status)) {
+            fc__reclaimed result = fc__reclaim_record(cache, i, status, FC__RECLAIM_FREE,
+                                                      FC_MISS_DELETED);
+            freed += result == FC__DONE;
+            zombies |= result == FC__LEASED;
+        } else if (fc__status_state(status) == FC__POOL)
+            pool += atomic_load(&cache->records[i].charged);
+    }
+    atomic_store(&cache->control->pool_units, pool);
+    if (fc__budget_repair(cache) == 1)
+        fc__count(cache, FC__COUNT_repaired, 1);
+    fc__count(cache, FC__COUNT_sweeps, 1);
+    if (zombies)
+        fc__notice(cache);
+    return freed;
+}
+
+uint32_t fc__expire(fc_cache *cache) {
+    uint32_t gone = 0, slots = cache->capacity * 2;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        uint64_t word = fc__slot(cache, slot);
+        uint32_t number = fc__word_record(word);
+        int64_t since;
+        if (!word || number >= cache->capacity)
+            continue;
+        fc__record *record = &cache->records[number];
+        if (!fc__record_expired(cache, record, &since))
+            continue;
+        fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+        if (fc__slot(cache, slot) == word && /* the record was this word's */
+            fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since)) {
+            fc__count(cache, FC__COUNT_expired, 1);
+            gone++;
+        }
+    }
+    return gone;
+}

@@ -1,0 +1,277 @@
+/* Making room: the pool, zombies, idle mappings, then eviction in order of priority. What a
+ * reader holds is never touched: its lease refuses the exclusive one. */
+#include "engine.h"
+#include "evict.h"
+
+#include <stdio.h>
+
+#define BATCH 64u
+
+/* How long a put waits, once, for the watchers of other processes to give up idle mappings
+ * before it evicts what is dearer instead. */
+#define GRACE_NS 10000000
+
+typedef struct eviction {
+    fc_cache *cache;
+    uint64_t units;     /* that must fit */
+    uint64_t goal;      /* used + units is to come down to this */
+    uint64_t big_units; /* victims above this go only while the units do not fit */
+    uint64_t freed;     /* records */
+    bool leased, busy;  /* met on the way */
+    bool epoch_moved;
+} eviction;
+
+static bool reached(const eviction *e) {
+    return fc__used_units(e->cache) + e->units <= e->goal;
+}
+
+static bool fits(const eviction *e) {
+    return fc__budget_fits(e->cache, e->units);
+}
+
+static fc__hash hash_of(const fc__record *record) {
+    return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+}
+
+static fc__candidate candidate_of(const fc__record *record, uint32_t id, uint64_t status) {
+    uint64_t units = atomic_load_explicit(&record->charged, memory_order_relaxed);
+    double base =
+        fc__double(atomic_load_explicit(&record->base, memory_order_relaxed));
+    double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    uint32_t uses = atomic_load_explicit(&record->uses, memory_order_relaxed);
+    return (fc__candidate){
+        .priority = fc__evict_priority(base, uses, cost, units * FC__PAGE),
+        .id = id,
+        .status = status,
+        .units = units};
+}
+
+/* The least valuable live frames, least first. */
+static void gather(const fc_cache *cache, fc__victims *victims) {
+    victims->count = 0;
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        const fc__record *record = &cache->records[i];
+        uint64_t status = atomic_load_explicit(&record->status, memory_order_relaxed);
+        if (fc__status_state(status) != FC__LIVE)
+            continue;
+        fc__candidate candidate = candidate_of(record, i, status);
+        fc__victims_offer(victims, &candidate);
+    }
+    fc__victims_sort(victims);
+}
+
+/* L only rises; a racing lower value is skipped. */
+static void raise_inflation(fc_cache *cache, double priority) {
+    uint64_t seen = atomic_load(&cache->control->inflation);
+    while (fc__double(seen) < priority &&
+           !atomic_compare_exchange_weak(&cache->control->inflation, &seen,
+                                         fc__double_bits(priority)))
+        ;
+}
+
+static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
+    fc__record *record = &cache->records[victim->id];
+    fc__hash hash = hash_of(record);
+    fc__table_drop_key(cache, hash,
+                       fc__word(hash.high, fc__status_generation(victim->status),
+                                victim->id));
+    fc__reclaimed result = fc__reclaim_record(cache, victim->id, victim->status,
+                                              FC__RECLAIM_EVICT, FC_MISS_EVICTED);
+    if (result == FC__DONE)
+        raise_inflation(cache, victim->priority);
+    return result;
+}
+
+static void move_epoch(eviction *e) {
+    if (e->epoch_moved)
+        return;
+    e->epoch_moved = true;
+    atomic_fetch_add(&e->cache->control->pressure, 1);
+    fc__count(e->cache, FC__COUNT_pressure_epochs, 1);
+    fc__notice(e->cache);
+    fc__table_drop_idle(e->cache, false);
+}
+
+/* A victim that somebody maps: idly, so that the epoch frees it within milliseconds, or in
+ * use, which counts as a use, so that it does not come first again. */
+static void evict_leased(eviction *e, const fc__candidate *victim) {
+    int64_t end = fc__os_monotonic_ns() + GRACE_NS;
+    fc__reclaimed result;
+    move_epoch(e);
+    while ((result = evict(e->cache, victim)) == FC__LEASED &&
+           fc__os_monotonic_ns() < end)
+        fc__os_sleep_ns(200000);
+    if (result == FC__DONE)
+        e->freed++;
+    else if (result == FC__LEASED) {
+        e->leased = true;
+        atomic_store(&e->cache->records[victim->id].base,
+                     atomic_load(&e->cache->control->inflation));
+    }
+}
+
+static void evict_batch(eviction *e, fc__victims *victims) {
+    uint32_t waited = 0;
+    gather(e->cache, victims);
+    for (size_t i = 0; i < victims->count && !reached(e); i++) {
+        const fc__candidate *victim = &victims->heap[i];
+        if (fits(e) && victim->units > e->big_units)
+            continue;
+        fc__reclaimed result = evict(e->cache, victim);
+        if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
+            evict_leased(e, victim);
+        else if (result == FC__LEASED)
+            e->leased = true;
+        else if (result == FC__BUSY)
+            e->busy = true;
+        else if (result == FC__DONE)
+            e->freed++;
+    }
+}
+
+/* Batches of the least valuable; when a whole batch cannot go, all there is. */
+static void evict_until(eviction *e) {
+    fc__candidate few[BATCH];
+    fc__victims victims = {.heap = few, .limit = BATCH};
+    uint64_t before;
+    do {
+        before = e->freed;
+        evict_batch(e, &victims);
+    } while (!reached(e) && e->freed > before);
+    if (fits(e) || victims.count < BATCH)
+        return;
+    victims.limit = e->cache->capacity;
+    victims.heap = fc__malloc(victims.limit * sizeof *victims.heap);
+    if (victims.heap)
+        evict_batch(e, &victims);
+    fc__free(victims.heap);
+}
+
+static eviction eviction_for(fc_cache *cache, uint64_t units) {
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    uint64_t low = budget / 100 * atomic_load(&cache->control->low_percent);
+    return (eviction){.cache = cache,
+                      .units = units,
+                      .goal = units <= low / 2 ? low : budget,
+                      .big_units = budget / 64};
+}
+
+static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
+    *shortage = (fc__shortage){0};
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        fc__record *record = &cache->records[i];
+        uint64_t status = atomic_load(&record->status), units;
+        uint32_t slot;
+        if (fc__status_state(status) != FC__LIVE)
+            continue;
+        fc__hash hash = hash_of(record);
+        units = atomic_load(&record->charged);
+        if (fc__index_holds(cache, hash,
+                            fc__word(hash.high, fc__status_generation(status), i), &slot))
+            shortage->leased_units += units;
+        else
+            shortage->zombie_units += units;
+    }
+}
+
+int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage) {
+    int64_t start = fc__os_monotonic_ns();
+    int64_t end = start + cache->settings.reclaim_wait_ms * 1000000;
+    eviction e = eviction_for(cache, units);
+    bool waited = false;
+    fc__pool_trim(cache, units, false);
+    if (fits(&e))
+        return 0;
+    fc__table_drop_idle(cache, true);
+    fc__sweep(cache);
+    for (;;) {
+        e.leased = e.busy = false;
+        evict_until(&e);
+        fc__pool_trim(cache, units, false);
+        if (fits(&e) || fc__os_monotonic_ns() >= end)
+            break;
+        waited = true;
+        move_epoch(&e);
+        fc__os_sleep_ns(500000);
+        fc__sweep(cache);
+    }
+    if (waited) {
+        fc__count(cache, FC__COUNT_reclaim_waits, 1);
+        fc__count(cache, FC__COUNT_reclaim_wait_ns,
+                  (uint64_t)(fc__os_monotonic_ns() - start));
+    }
+    if (fits(&e))
+        return 0;
+    measure_shortage(cache, shortage);
+    return FC_E_BUDGET;
+}
+
+int fc__fail_budget(fc_cache *cache, uint64_t asked_units, const fc__shortage *shortage,
+                    fc_error *error) {
+    uint64_t asked = asked_units * FC__PAGE;
+    uint64_t budget = atomic_load(&cache->control->budget_units) * FC__PAGE;
+    uint64_t used = fc__used_units(cache) * FC__PAGE;
+    fc__count(cache, FC__COUNT_refused_budget, 1);
+    if (!shortage)
+        fc__fail(error, FC_E_BUDGET,
+                 "a frame of %llu bytes does not fit the whole budget of %llu bytes (the "
+                 "index takes %llu of it): raise FRAMECACHE_BUDGET or put fewer rows",
+                 (unsigned long long)asked, (unsigned long long)budget,
+                 (unsigned long long)cache->control_bytes);
+    else
+        fc__fail(error, FC_E_BUDGET,
+                 "no room for %llu bytes in the budget of %llu bytes: %llu are used, %llu of "
+                 "these in frames that readers hold and %llu in replaced frames that readers "
+                 "hold still; release frames earlier or raise FRAMECACHE_BUDGET",
+                 (unsigned long long)asked, (unsigned long long)budget,
+                 (unsigned long long)used,
+                 (unsigned long long)(shortage->leased_units * FC__PAGE),
+                 (unsigned long long)(shortage->zombie_units * FC__PAGE));
+    if (error) {
+        error->asked_bytes = asked;
+        error->budget_bytes = budget;
+        error->used_bytes = used;
+        error->leased_bytes = shortage ? shortage->leased_units * FC__PAGE : 0;
+        error->zombie_bytes = shortage ? shortage->zombie_units * FC__PAGE : 0;
+    }
+    return FC_E_BUDGET;
+}
+
+void fc__evict_to_low(fc_cache *cache) {
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    uint64_t high = budget / 100 * atomic_load(&cache->control->high_percent);
+    if (fc__used_units(cache) <= high)
+        return;
+    eviction e = eviction_for(cache, 0);
+    e.big_units = budget; /* the low mark is the goal, whatever the size */
+    fc__pool_trim(cache, budget - high, false);
+    if (!reached(&e))
+        evict_until(&e);
+}
+
+/* Among the frames of one key's buckets, or of the whole cache. */
+bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
+    fc__candidate few[BATCH];
+    fc__victims victims = {.heap = few, .limit = BATCH};
+    if (hash) {
+        uint32_t buckets[2] = {(uint32_t)hash->low & cache->bucket_mask,
+                               (uint32_t)(hash->low >> 32) & cache->bucket_mask};
+        for (uint32_t i = 0; i < 2 * FC__BUCKET_SLOTS; i++) {
+            uint32_t at = buckets[i / FC__BUCKET_SLOTS] * FC__BUCKET_SLOTS;
+            uint64_t word = fc__slot(cache, at + i % FC__BUCKET_SLOTS);
+            uint32_t number = fc__word_record(word);
+            if (!word || number >= cache->capacity)
+                continue;
+            fc__candidate candidate =
+                candidate_of(&cache->records[number], number,
+                             fc__status(FC__LIVE, fc__word_generation(word)));
+            fc__victims_offer(&victims, &candidate);
+        }
+        fc__victims_sort(&victims);
+    } else
+        gather(cache, &victims);
+    for (size_t i = 0; i < victims.count; i++)
+        if (evict(cache, &few[i]) == FC__DONE)
+            return true;
+    return false;
+}

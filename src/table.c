@@ -1,0 +1,312 @@
+/* The frames that this process has mapped, by key. A hit re-reads the slot's word and takes
+ * a reference: no system call. Handles without references stay mapped, so that their page
+ * tables stay warm, until the table is full (the clock algorithm, Corbato 1968) or the
+ * pressure epoch moves. Shards are locked by a word each; the lock is held for some tens of
+ * instructions. Whoever takes a handle out of the table unmaps it before it leaves the gate,
+ * so that a forked child never inherits a mapping that it does not know of. */
+#include "engine.h"
+
+#include <sched.h>
+#include <string.h>
+
+static inline fc__shard *shard_of(const fc_cache *cache, fc__hash hash) {
+    return &cache->shards[hash.low >> 20 & (FC__SHARDS - 1)];
+}
+
+static inline fc__handle **bucket_of(fc__shard *shard, fc__hash hash) {
+    return &shard->buckets[hash.low >> 26 & (FC__SHARD_BUCKETS - 1)];
+}
+
+static inline void lock(fc__shard *shard) {
+    uint32_t open = 0;
+    /* Acquire: pairs with the release of unlock(). */
+    while (!atomic_compare_exchange_weak_explicit(&shard->lock, &open, 1,
+                                                  memory_order_acquire,
+                                                  memory_order_relaxed)) {
+        open = 0;
+        sched_yield();
+    }
+}
+
+static inline void unlock(fc__shard *shard) {
+    atomic_store_explicit(&shard->lock, 0, memory_order_release);
+}
+
+/* Whether the index still holds this handle's frame. Pairs, when it does, with the CAS that
+ * published it; a stale answer only means that the get came before the replacement. */
+static inline bool current(const fc__handle *handle) {
+    return atomic_load_explicit(&handle->cache->slots[handle->slot],
+                                memory_order_acquire) == handle->word;
+}
+
+static void unlink_handle(fc__shard *shard, fc__handle *handle) {
+    fc__handle **at = bucket_of(shard, handle->hash);
+    while (*at != handle)
+        at = &(*at)->next;
+    *at = handle->next;
+    handle->next = NULL;
+    handle->in_table = false;
+    shard->count--;
+}
+
+static inline bool same_key(const fc__handle *handle, fc__hash hash, fc_bytes key) {
+    return handle->hash.low == hash.low && handle->hash.high == hash.high &&
+           handle->key_bytes == key.size && !memcmp(handle->key, key.data, key.size);
+}
+
+fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, bool use) {
+    fc__shard *shard = shard_of(cache, hash);
+    int64_t since;
+    lock(shard);
+    fc__handle *handle = *bucket_of(shard, hash);
+    while (handle && !same_key(handle, hash, key))
+        handle = handle->next;
+    if (handle && (!current(handle) ||
+                   fc__record_expired(cache, &cache->records[handle->record], &since)))
+        handle = NULL;
+    if (handle) {
+        handle->refs++;
+        handle->hot = true;
+        shard->hits += use;
+    }
+    unlock(shard);
+    if (handle && use)
+        fc__record_use(cache, &cache->records[handle->record]);
+    return handle;
+}
+
+/* An idle handle that was not used since the hand last passed; NULL if all are in use. */
+static fc__handle *clock_victim(fc__shard *shard) {
+    for (uint32_t i = 0; i < 2 * FC__SHARD_BUCKETS; i++) {
+        shard->hand = (shard->hand + 1) & (FC__SHARD_BUCKETS - 1);
+        for (fc__handle *h = shard->buckets[shard->hand]; h; h = h->next) {
+            if (h->refs)
+                continue;
+            if (!h->hot)
+                return h;
+            h->hot = false;
+        }
+    }
+    return NULL;
+}
+
+static void drop(fc__shard *shard, fc__handle *handle, fc__handle **dropped) {
+    unlink_handle(shard, handle);
+    handle->next = *dropped;
+    *dropped = handle;
+}
+
+static bool full(const fc_cache *cache, const fc__shard *shard) {
+    return shard->count >= FC__MAX_MAPPINGS / FC__SHARDS ||
+           atomic_load_explicit(&cache->mappings, memory_order_relaxed) >= FC__MAX_MAPPINGS;
+}
+
+void fc__table_insert(fc__handle *handle, fc__handle **dropped) {
+    fc_cache *cache = handle->cache;
+    fc__shard *shard = shard_of(cache, handle->hash);
+    fc__handle *old, *victim, *list = NULL;
+    lock(shard);
+    for (old = *bucket_of(shard, handle->hash); old; old = old->next)
+        if (old->hash.low == handle->hash.low && old->hash.high == handle->hash.high)
+            break;
+    if (old && old->refs)
+        unlink_handle(shard, old); /* freed by its last release */
+    else if (old)
+        drop(shard, old, &list);
+    if (full(cache, shard) && (victim = clock_victim(shard)))
+        drop(shard, victim, &list);
+    fc__handle **bucket = bucket_of(shard, handle->hash);
+    handle->next = *bucket;
+    *bucket = handle;
+    handle->in_table = true;
+    handle->hot = true;
+    shard->count++;
+    unlock(shard);
+    for (fc__handle *h = list; h; h = h->next)
+        fc__handle_unmap(h);
+    *dropped = list;
+}
+
+void fc__handle_retain(fc__handle *handle) {
+    fc__shard *shard = shard_of(handle->cache, handle->hash);
+    lock(shard);
+    handle->refs++;
+    unlock(shard);
+}
+
+static inline bool stays(const fc__handle *handle) {
+    return handle->in_table && current(handle) &&
+           !atomic_load_explicit(&handle->cache->closed, memory_order_relaxed);
+}
+
+/* The last reference of a handle that does not stay. Gate before shard, so all is looked
+ * at again. */
+static void release_last(fc__handle *handle, fc__shard *shard) {
+    fc__gate_enter();
+    lock(shard);
+    bool gone = --handle->refs == 0 && !stays(handle);
+    if (gone && handle->in_table)
+        unlink_handle(shard, handle);
+    unlock(shard);
+    if (gone)
+        fc__handle_unmap(handle);
+    fc__gate_leave();
+    if (gone)
+        fc__handles_free(handle);
+}
+
+void fc__handle_release(fc__handle *handle) {
+    fc__shard *shard = shard_of(handle->cache, handle->hash);
+    lock(shard);
+    bool simple = handle->refs > 1 || stays(handle);
+    if (simple)
+        handle->refs--;
+    unlock(shard);
+    if (!simple)
+        release_last(handle, shard);
+}
+
+bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word) {
+    fc__shard *shard = shard_of(cache, hash);
+    fc__handle *dropped = NULL;
+    bool in_use = false;
+    fc__gate_enter();
+    lock(shard);
+    fc__handle *handle = *bucket_of(shard, hash);
+    while (handle && (handle->word != word || handle->hash.high != hash.high))
+        handle = handle->next;
+    if (handle && handle->refs)
+        in_use = true;
+    else if (handle)
+        drop(shard, handle, &dropped);
+    unlock(shard);
+    if (dropped)
+        fc__handle_unmap(dropped);
+    fc__gate_leave();
+    if (dropped) { /* the caller reclaims the record */
+        fc__handle_free_frame(dropped);
+        fc__free(dropped);
+        fc__cache_unref(cache);
+    }
+    return in_use;
+}
+
+static void collect_idle(fc__shard *shard, bool stale_only, fc__handle **list) {
+    for (uint32_t b = 0; b < FC__SHARD_BUCKETS; b++)
+        for (fc__handle **at = &shard->buckets[b]; *at;) {
+            fc__handle *handle = *at;
+            if (handle->refs || (stale_only && current(handle))) {
+                at = &handle->next;
+                continue;
+            }
+            *at = handle->next;
+            handle->in_table = false;
+            handle->next = *list;
+            *list = handle;
+            shard->count--;
+        }
+}
+
+/* A shard at a time, so that a fork or a get never waits for thousands of unmaps. */
+uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < FC__SHARDS; i++) {
+        fc__shard *shard = &cache->shards[i];
+        fc__handle *list = NULL;
+        fc__gate_enter();
+        lock(shard);
+        if (shard->count)
+            collect_idle(shard, stale_only, &list);
+        unlock(shard);
+        for (fc__handle *h = list; h; h = h->next, count++)
+            fc__handle_unmap(h);
+        fc__gate_leave();
+        fc__handles_free(list);
+    }
+    return count;
+}
+
+void fc__handles_free(fc__handle *list) {
+    while (list) {
+        fc__handle *handle = list;
+        fc_cache *cache = handle->cache;
+        list = handle->next;
+        if (handle->base)
+            fc__handle_release(handle->base);
+        else if (!current(handle))
+            fc__reclaim_record(cache, handle->record,
+                               fc__status(FC__LIVE, fc__word_generation(handle->word)),
+                               FC__RECLAIM_POOL, FC_MISS_DELETED);
+        fc__handle_free_frame(handle);
+        fc__free(handle);
+        fc__cache_unref(cache);
+    }
+}
+
+void fc__table_lock_all(fc_cache *cache) {
+    for (uint32_t i = 0; i < FC__SHARDS; i++)
+        lock(&cache->shards[i]);
+}
+
+void fc__table_unlock_all(fc_cache *cache, bool in_child) {
+    (void)in_child; /* the locks are plain words: the child's copy is its own */
+    for (uint32_t i = 0; i < FC__SHARDS; i++)
+        unlock(&cache->shards[i]);
+}
+
+/* In a forked child: the parent keeps its leases, the child gives up what it does not use.
+ * Nothing is reclaimed here: the parent does that. */
+void fc__table_forget_idle(fc_cache *cache) {
+    for (uint32_t i = 0; i < FC__SHARDS; i++) {
+        fc__handle *list = NULL;
+        collect_idle(&cache->shards[i], false, &list);
+        while (list) {
+            fc__handle *handle = list;
+            list = handle->next;
+            fc__handle_unmap(handle);
+            fc__handle_free_frame(handle);
+            fc__free(handle);
+            atomic_fetch_sub(&cache->references, 1);
+        }
+    }
+}
+
+void fc__table_stat(fc_cache *cache, fc__table_stats *out) {
+    *out = (fc__table_stats){0};
+    for (uint32_t i = 0; i < FC__SHARDS; i++) {
+        fc__shard *shard = &cache->shards[i];
+        lock(shard);
+        out->hits += shard->hits;
+        shard->hits = 0;
+        for (uint32_t b = 0; b < FC__SHARD_BUCKETS; b++)
+            for (fc__handle *h = shard->buckets[b]; h; h = h->next) {
+                uint64_t bytes = fc__handle_bytes(h);
+                out->frames++;
+                out->bytes += bytes;
+                out->idle_frames += h->refs == 0;
+                out->idle_bytes += h->refs ? 0 : bytes;
+            }
+        unlock(shard);
+    }
+}
+
+fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
+                           fc_bytes key, uint32_t segment_count) {
+    size_t head = sizeof(fc__handle) + segment_count * sizeof(_Atomic(void *));
+    fc__handle *handle = fc__malloc(head + key.size);
+    if (!handle)
+        return NULL;
+    memset(handle, 0, head);
+    handle->hash = hash;
+    handle->word = word;
+    handle->slot = slot;
+    handle->record = fc__word_record(word);
+    handle->refs = 1;
+    handle->cache = cache;
+    handle->segment_count = segment_count;
+    handle->key_bytes = (uint32_t)key.size;
+    handle->key = (uint8_t *)handle + head;
+    memcpy(handle->key, key.data, key.size);
+    fc__cache_retain(cache);
+    return handle;
+}

@@ -1,0 +1,69 @@
+/* Futex words in control: one of 256 for whoever waits for a key to change, and one notice
+ * for the watchers of all processes. */
+#include "engine.h"
+
+static uint32_t word_of(fc__hash hash) {
+    return (uint32_t)(hash.high >> 8) % FC__WAIT_WORDS;
+}
+
+/* The word moves before `waiting` is taken, and a waiter reads the word before it sets
+ * `waiting` and looks: either it is woken or its futex sees another word. */
+void fc__wait_bump(fc_cache *cache, fc__hash hash) {
+    uint32_t i = word_of(hash);
+    atomic_fetch_add(&cache->control->wait_words[i], 1);
+    if (atomic_exchange(&cache->control->waiting[i], 0))
+        fc__os_wake(&cache->control->wait_words[i], FC__WAKE_ALL);
+}
+
+void fc__notice(fc_cache *cache) {
+    atomic_fetch_add(&cache->control->notice, 1);
+    fc__os_wake(&cache->control->notice, FC__WAKE_ALL);
+}
+
+static bool changed(fc_cache *cache, fc__hash hash, uint64_t sequence) {
+    uint32_t slot;
+    int64_t since;
+    uint64_t word = fc__index_find(cache, hash, &slot);
+    if (!word)
+        return sequence != 0;
+    const fc__record *record = &cache->records[fc__word_record(word)];
+    uint64_t now = atomic_load(&record->sequence);
+    if (fc__record_expired(cache, record, &since))
+        return sequence != 0;
+    return now != sequence;
+}
+
+/* In steps of 50 ms at most: a process killed between its commit and the wake is no reason
+ * to sleep for ever. Read-only attached, nothing says that we wait: shorter steps. */
+int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms,
+            fc_error *error) {
+    char text[80];
+    if (!key.data || !key.size || key.size > FC__KEY_BYTES)
+        return fc__fail(error, FC_E_INVALID, "a key has 1 to %u bytes, this one has %zu",
+                        FC__KEY_BYTES, key.size);
+    if (timeout_ms < 0 && timeout_ms != FC_NEVER)
+        return fc__fail(error, FC_E_INVALID, "timeout of %lld ms: give 0 or more, or "
+                        "FC_NEVER", (long long)timeout_ms);
+    fc__hash hash = fc__hash_key(key);
+    uint32_t i = word_of(hash);
+    int64_t end = timeout_ms == FC_NEVER || timeout_ms > INT64_MAX / 2000000
+                      ? INT64_MAX
+                      : fc__os_monotonic_ns() + timeout_ms * 1000000;
+    for (;;) {
+        uint32_t seen = atomic_load(&cache->control->wait_words[i]);
+        if (!cache->read_only)
+            atomic_store(&cache->control->waiting[i], 1);
+        if (changed(cache, hash, sequence))
+            return 0;
+        int64_t left = end - fc__os_monotonic_ns(), step = cache->read_only ? 5000000
+                                                                            : 50000000;
+        if (left <= 0)
+            return fc__fail(error, FC_E_TIMEOUT, "key '%s' did not change in %lld ms",
+                            fc__key_text(text, key), (long long)timeout_ms);
+        if (atomic_load(&cache->closed) || atomic_load(&cache->removed))
+            return fc__fail(error, FC_E_CLOSED, "the cache in %s was closed or removed",
+                            cache->settings.dir);
+        fc__os_wait(&cache->control->wait_words[i], seen, left < step ? left : step,
+                    FC__WAKE_ALL);
+    }
+}
