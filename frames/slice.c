@@ -2,6 +2,7 @@
  * The exception are run ends, which count from the first row: they are written anew (for
  * the runs of the slice only). */
 #include "frame_internal.h"
+#include "values.h"
 
 typedef struct slicer {
     char *at; /* NULL: only measuring */
@@ -17,27 +18,7 @@ static void *take(slicer *s, size_t bytes) {
 }
 
 int64_t fc__run_end(const fc_column *ends, int64_t index) {
-    switch (ends->type) {
-    case FC_TYPE_INT16:
-        return ((const int16_t *)ends->values)[index];
-    case FC_TYPE_INT32:
-        return ((const int32_t *)ends->values)[index];
-    default:
-        return ((const int64_t *)ends->values)[index];
-    }
-}
-
-static void set_run_end(void *values, fc_type type, int64_t index, int64_t end) {
-    switch (type) {
-    case FC_TYPE_INT16:
-        ((int16_t *)values)[index] = (int16_t)end;
-        break;
-    case FC_TYPE_INT32:
-        ((int32_t *)values)[index] = (int32_t)end;
-        break;
-    default:
-        ((int64_t *)values)[index] = end;
-    }
+    return fc__integer_at(ends->values, ends->width, true, index);
 }
 
 /* The run that `row` lies in; the number of runs if in none. */
@@ -116,7 +97,8 @@ static fc__column *slice_ends(slicer *s, const fc__column *whole, int64_t first,
     out->view.min = out->view.max = NULL;
     for (int64_t i = 0; i < runs; i++) {
         int64_t end = fc__run_end(&whole->view, run + i) - first;
-        set_run_end(values, whole->view.type, i, end < rows && i + 1 < runs ? end : rows);
+        fc__integer_set(values, whole->view.width, i,
+                        end < rows && i + 1 < runs ? end : rows);
     }
     return out;
 }

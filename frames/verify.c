@@ -3,6 +3,7 @@
 #include "bits.h"
 #include "checksum.h"
 #include "decode.h"
+#include "values.h"
 
 #define REMEDY "the frame is damaged, put it again"
 
@@ -82,22 +83,13 @@ static const char *check_run_ends(const fc__column *column) {
     return NULL;
 }
 
-/* Of 1, 2, 4 or 8 bytes, signed or not; one that does not fit is as wrong as a negative. */
-static int64_t code_at(const fc_column *view, int64_t row) {
-    const char *code = (const char *)view->values + row * view->width;
-    bool is_signed = strchr("csil", view->format[0]);
-    int64_t value = 0;
-
-    memcpy(&value, code, (size_t)view->width);
-    int spare = 64 - 8 * view->width;
-    return is_signed ? (int64_t)((uint64_t)value << spare) >> spare : value;
-}
-
 static const char *check_codes(const fc__column *column) {
     int64_t values = column->view.dictionary->rows;
+    bool is_signed = fc__signed_format(column->view.format);
 
     for (int64_t i = 0; i < column->view.rows; i++) {
-        int64_t code = code_at(&column->view, i);
+        int64_t code =
+            fc__integer_at(column->view.values, column->view.width, is_signed, i);
         if (valid(column, i) && (code < 0 || code >= values))
             return "a code is none of its dictionary's";
     }
