@@ -10,7 +10,7 @@
 #include "status.h"
 
 typedef struct setting {
-    const char *name, *variable, *syntax, *fallback;
+    const char *name, *syntax, *fallback;
     size_t offset; /* of its text in fc_options */
     const char *(*parse)(fc__settings *out, const char *text);
 } setting;
@@ -95,7 +95,7 @@ static const char *parse_reclaim_wait(fc__settings *out, const char *text) {
 
 static const setting settings[FC__SETTING_COUNT] = {
 #define FC_X(name, syntax, value)                                                        \
-    {#name, NULL, syntax, value, offsetof(fc_options, name), parse_##name},
+    {#name, syntax, value, offsetof(fc_options, name), parse_##name},
     FC_SETTINGS(FC_X)
 #undef FC_X
 };
@@ -110,9 +110,8 @@ const char *fc__setting_syntax(int index) {
     return index >= 0 && index < FC__SETTING_COUNT ? settings[index].syntax : "";
 }
 
-/* "FRAMECACHE_RECLAIM_WAIT" */
-static void variable_name(char *out, size_t bytes, const setting *which) {
-    size_t used = (size_t)snprintf(out, bytes, "FRAMECACHE_%s", which->name);
+void fc__setting_variable(char *out, size_t bytes, int index) {
+    size_t used = (size_t)snprintf(out, bytes, "FRAMECACHE_%s", fc__setting_name(index));
     for (size_t i = 0; i < used && out[i]; i++)
         if (out[i] >= 'a' && out[i] <= 'z')
             out[i] = (char)(out[i] - 'a' + 'A');
@@ -136,7 +135,7 @@ static int refuse(fc_error *error, const setting *which, fc__origin origin,
                   const char *text, const char *must_be) {
     char quoted[160], variable[64];
     quote(quoted, sizeof quoted, text);
-    variable_name(variable, sizeof variable, which);
+    fc__setting_variable(variable, sizeof variable, (int)(which - settings));
     return fc__fail(error, FC_E_INVALID, "%s%s is %s, but must be %s. Syntax: %s",
                     origin == FC__ENVIRONMENT ? "" : "option ",
                     origin == FC__ENVIRONMENT ? variable : which->name, quoted, must_be,
@@ -191,7 +190,7 @@ static int load_one(fc__settings *out, int index, const fc_options *options,
     fc__origin origin = FC__ARGUMENT;
     if (!text) {
         char variable[64];
-        variable_name(variable, sizeof variable, which);
+        fc__setting_variable(variable, sizeof variable, index);
         text = getenv(variable);
         origin = FC__ENVIRONMENT;
     }

@@ -53,4 +53,7 @@ int fc__parse_budget(fc__amount *out, const char *text, fc_error *error);
 const char *fc__setting_name(int index);   /* "budget" */
 const char *fc__setting_syntax(int index); /* of the table */
 
+/* "FRAMECACHE_BUDGET" */
+void fc__setting_variable(char *out, size_t bytes, int index);
+
 #endif
