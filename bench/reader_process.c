@@ -94,14 +94,11 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static void take(readers_result *result, const report *before, const report *after,
-                 double sum) {
+static void take(readers_result *result, const report *after, double sum) {
     if (after->sum != sum) {
         fprintf(stderr, "a reader found %.17g, not %.17g\n", after->sum, sum);
         exit(1);
     }
-    result->private_bytes =
-        larger(result->private_bytes, after->private_bytes - before->private_bytes);
     result->seconds = larger(result->seconds, after->seconds);
 }
 
@@ -109,8 +106,8 @@ static void run_in_turn(const readers_task *task, const reader *readers,
                         readers_result *result) {
     for (int i = 0; i < task->count; i++) {
         double pss = total_pss(readers, i + 1);
-        report before = ask(&readers[i], 'm'), after = ask(&readers[i], 'r');
-        take(result, &before, &after, task->sum);
+        report after = ask(&readers[i], 'r');
+        take(result, &after, task->sum);
         if (i)
             result->pss_bytes =
                 larger(result->pss_bytes, total_pss(readers, i + 1) - pss);
@@ -119,29 +116,32 @@ static void run_in_turn(const readers_task *task, const reader *readers,
 
 static void run_at_once(const readers_task *task, const reader *readers,
                         readers_result *result) {
-    report before[MAX_READERS];
-
-    for (int i = 0; i < task->count; i++)
-        before[i] = ask(&readers[i], 'm');
     for (int i = 0; i < task->count; i++)
         tell(&readers[i], 'r');
     for (int i = 0; i < task->count; i++) {
         report after = hear(&readers[i]);
-        take(result, &before[i], &after, task->sum);
+        take(result, &after, task->sum);
     }
 }
 
 readers_result readers_run(const readers_task *task) {
     reader readers[MAX_READERS];
+    double before[MAX_READERS];
     readers_result result = {0};
     int status;
 
-    for (int i = 0; i < task->count; i++)
+    for (int i = 0; i < task->count; i++) {
         readers[i] = start(task);
+        before[i] = ask(&readers[i], 'm').private_bytes;
+    }
     if (task->at_once)
         run_at_once(task, readers, &result);
     else
         run_in_turn(task, readers, &result);
+    /* What one process alone maps is private to it, of whatever kind: so at the end. */
+    for (int i = 0; i < task->count; i++)
+        result.private_bytes =
+            larger(result.private_bytes, ask(&readers[i], 'm').private_bytes - before[i]);
     for (int i = 0; i < task->count; i++) {
         close(readers[i].to);
         close(readers[i].from);

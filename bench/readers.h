@@ -17,7 +17,8 @@ typedef struct readers_task {
 } readers_task;
 
 typedef struct readers_result {
-    double private_bytes; /* the most that one process grew: Private_Clean + _Dirty */
+    double private_bytes; /* the most that one process had grown when all hold the frame:
+                             Private_Clean + Private_Dirty */
     double pss_bytes;     /* the most that the summed PSS grew by one process more, the
                              first one left out (it counts the frame); not if at_once */
     double seconds;       /* of the slowest: get and sum */

@@ -17,12 +17,17 @@ BEGIN, END = "<!-- figures: make bench-page -->", "<!-- end of figures -->"
 
 
 def table(results: dict[str, Any]) -> list[str]:
-    lines = ["| | framecache | baseline | ratio | target | |", "|---|--:|--:|--:|---|---|"]
+    lines = [
+        "| | framecache | baseline | ratio | target | |",
+        "|---|--:|--:|--:|---|---|",
+    ]
     for f in results["figures"]:
         ratio = "" if f["ratio"] is None else f"{f['ratio']:.3f}"
         baseline = number(f["baseline"], f["unit"]) if f["baseline"] else ""
-        lines.append(f"| {f['text']} | {number(f['framecache'], f['unit'])} | {baseline} "
-                     f"| {ratio} | {f['target']} | {outcome(f)} |")
+        lines.append(
+            f"| {f['text']} | {number(f['framecache'], f['unit'])} | {baseline} "
+            f"| {ratio} | {f['target']} | {outcome(f)} |"
+        )
     for name, reason in results["left_out"].items():
         lines.append(f"| {name} | left out: {reason} | | | | |")
     return lines
@@ -33,8 +38,11 @@ def section(paths: list[Path]) -> str:
     for path in paths:
         results = json.loads(path.read_text())
         host = results["machine"]
-        lines += [f"Measured {host['when']}: {host['cores']} cores, "
-                  f"{host['memory_bytes'] / 2**30:.0f} GiB, Linux {host['kernel']}.", ""]
+        lines += [
+            f"Measured {host['when']}: {host['cores']} cores, "
+            f"{host['memory_bytes'] / 2**30:.0f} GiB, Linux {host['kernel']}.",
+            "",
+        ]
         lines += [*table(results), ""]
     return "\n".join(lines)
 
@@ -49,8 +57,9 @@ def replace_section(page: str, text: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, nargs="*",
-                        default=[ROOT / "build/bench/results.json"])
+    parser.add_argument(
+        "results", type=Path, nargs="*", default=[ROOT / "build/bench/results.json"]
+    )
     parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
     wanted = parser.parse_args()
     page = wanted.page.read_text()

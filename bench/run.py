@@ -54,7 +54,13 @@ CONTESTS = [
     Contest("put of 800 MB, fresh", "put_large", ("fresh",), 3 * GB),
     Contest("put of 800 MB, recycled", "put_large", ("recycled",), 4 * GB),
     Contest("put of 800 MB, fresh, huge pages", "put_large", ("fresh",), 3 * GB, True),
-    Contest("put of 800 MB, recycled, huge pages", "put_large", ("recycled",), 4 * GB, True),
+    Contest(
+        "put of 800 MB, recycled, huge pages",
+        "put_large",
+        ("recycled",),
+        4 * GB,
+        huge=True,
+    ),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
 ]
 
@@ -85,8 +91,16 @@ def command_of(contest: Contest, build: Path, scratch: Path) -> list[str]:
         raise Skipped("a mount with huge pages needs root")
     # In a mount namespace of its own: the mount goes with the last process in it.
     mount = 'mount -t tmpfs -o huge=within_size,size=5g framecache-bench "$1" && shift'
-    return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh",
-            str(scratch), *command]
+    return [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'{mount} && exec "$@"',
+        "sh",
+        str(scratch),
+        *command,
+    ]
 
 
 def run(contest: Contest, build: Path, base: Path) -> list[Figure]:
@@ -96,8 +110,14 @@ def run(contest: Contest, build: Path, base: Path) -> list[Figure]:
         raise Skipped(f"needs {contest.room / GB:.1f} GB, {free / GB:.1f} GB are free")
     with tempfile.TemporaryDirectory(prefix="framecache-bench-", dir=base) as scratch:
         command = command_of(contest, build, Path(scratch))
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True,
-                              timeout=TIMEOUT_S, env=clean_environment())
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env=clean_environment(),
+        )
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     for figure in figures:
         figure["figure"] += "/huge" if contest.huge else ""
@@ -107,8 +127,11 @@ def run(contest: Contest, build: Path, base: Path) -> list[Figure]:
 
 def clean_environment() -> dict[str, str]:
     """Defaults are measured, not what happens to be set."""
-    return {name: value for name, value in os.environ.items()
-            if not name.startswith("FRAMECACHE_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FRAMECACHE_")
+    }
 
 
 def finish(figure: Figure) -> None:
@@ -116,8 +139,9 @@ def finish(figure: Figure) -> None:
     target = targets.find(figure["figure"])
     figure["text"] = target.text
     figure["target"] = target.wording()
-    figure["ratio"] = figure["framecache"] / figure["baseline"] if figure["baseline"] else None
-    figure["met"] = target.met(figure["ratio"]) if figure["ratio"] is not None else None
+    ours, theirs = figure["framecache"], figure["baseline"]
+    figure["ratio"] = ours / theirs if theirs else None
+    figure["met"] = target.met(ours / theirs) if theirs else None
 
 
 def number(value: float, unit: str) -> str:
@@ -139,24 +163,39 @@ def print_table(figures: list[Figure]) -> None:
     for f in figures:
         ratio = "" if f["ratio"] is None else f"{f['ratio']:.3f}"
         baseline = number(f["baseline"], f["unit"]) if f["baseline"] else ""
-        print(layout.format(f["text"], number(f["framecache"], f["unit"]), baseline, ratio,
-                            f["target"], outcome(f)))
+        print(
+            layout.format(
+                f["text"],
+                number(f["framecache"], f["unit"]),
+                baseline,
+                ratio,
+                f["target"],
+                outcome(f),
+            )
+        )
 
 
 def machine() -> dict[str, Any]:
-    return {"kernel": platform.release(), "machine": platform.machine(),
-            "cores": os.cpu_count(),
-            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    return {
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "when": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=Path)
-    parser.add_argument("--rows", type=float, default=0, help="only a column of N doubles")
+    parser.add_argument(
+        "--rows", type=float, default=0, help="only a column of N doubles"
+    )
     parser.add_argument("--only", default="", help="contests whose name has this in it")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"))
-    parser.add_argument("--out", type=Path, default=HERE.parent / "build/bench/results.json")
+    parser.add_argument(
+        "--out", type=Path, default=HERE.parent / "build/bench/results.json"
+    )
     return parser.parse_args()
 
 
@@ -184,8 +223,12 @@ def main() -> int:
     name = f"rows_{int(wanted.rows)}.json" if wanted.rows else wanted.out.name
     out = wanted.out.with_name(name)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": machine(), "figures": figures,
-                               "left_out": skipped}, indent=2) + "\n")
+    out.write_text(
+        json.dumps(
+            {"machine": machine(), "figures": figures, "left_out": skipped}, indent=2
+        )
+        + "\n"
+    )
     print(f"\nwritten to {out}")
     return 1 if failed else 0
 

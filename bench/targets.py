@@ -23,7 +23,9 @@ class Target:
 
 
 def _warm(keys: int, processes: int) -> list[Target]:
-    crowd = f"{keys:,} keys, {processes} process" + ("es at once" if processes > 1 else "")
+    crowd = f"{keys:,} keys, {processes} process" + (
+        "es at once" if processes > 1 else ""
+    )
     name = f"{keys}_keys/{processes}_processes"
     return [
         Target(f"warm_get/{name}", f"warm get, {crowd}", "at most", 0.25),
@@ -33,8 +35,13 @@ def _warm(keys: int, processes: int) -> list[Target]:
 
 
 TARGETS: list[Target] = [
-    *_warm(40, 1), *_warm(6000, 1), *_warm(40, 2), *_warm(6000, 2),
-    Target("warm_get_p99/beside_puts", "p99 of warm gets beside 800 MB puts", "at most", 2.0),
+    *_warm(40, 1),
+    *_warm(6000, 1),
+    *_warm(40, 2),
+    *_warm(6000, 2),
+    Target(
+        "warm_get_p99/beside_puts", "p99 of warm gets beside 800 MB puts", "at most", 2.0
+    ),
     Target("first_get/1_rows", "first get, 1 row", "at most", 1.3),
     Target("first_get/100000000_rows", "first get, 10^8 rows", "at most", 1.3),
     Target("put_800MB/fresh", "put of 800 MB, fresh pages", "at least", 0.95),
@@ -47,8 +54,12 @@ TARGETS: list[Target] = [
     Target("60000_frames/first_get", "60,000 frames: first get", "at most", 1.3),
     Target("60000_frames/put_replace", "60,000 frames: replacing put", "at most", 1.3),
     Target("60000_frames/put_new", "60,000 frames: new put", "at most", 1.3),
-    Target("1GB_reader/private", "one more reader of 1 GB: private memory", "at most", 0.01),
-    Target("1GB_reader/summed_pss", "one more reader of 1 GB: summed PSS", "at most", 0.01),
+    Target(
+        "1GB_reader/private", "one more reader of 1 GB: private memory", "at most", 0.01
+    ),
+    Target(
+        "1GB_reader/summed_pss", "one more reader of 1 GB: summed PSS", "at most", 0.01
+    ),
 ]
 
 
