@@ -13,7 +13,7 @@ from typing import Any
 from run import number, outcome
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- figures: make bench-page -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: bench/report.py -->", "<!-- end of figures -->"
 
 
 def table(results: dict[str, Any]) -> list[str]:
