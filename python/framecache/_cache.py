@@ -1,0 +1,360 @@
+"""Cache: an attached directory of frames."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+from . import _core, _settings
+from ._build import Builder, schema_capsule
+from ._errors import ConflictError, WaitTimeout, key_text
+from ._settings import Duration, milliseconds
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import TracebackType
+
+    from ._frame import Frame
+
+Key = str | bytes
+
+_RDONLY, _NO_CREATE, _NO_THREADS = 1, 2, 4
+_ABSENT = -1
+_WAIT_MS = 100  # a waiting thread looks this often whether a signal has come
+
+
+class Cache(_core.Cache):
+    """Attaches to a cache directory, and creates it if need be.
+
+    Arguments win over ``FRAMECACHE_*`` variables, which win over defaults. One a process
+    is enough. It works on after fork, and pickles as its settings: unpickled elsewhere it
+    attaches to the same directory.
+
+    Parameters
+    ----------
+    dir : path, optional
+        The directory; ``/dev/shm/framecache-<uid>``.
+    budget : int or str, optional
+        Bytes, ``"8GiB"``, ``"50%"`` of the file system, or ``"auto"``.
+    ttl : duration, optional
+        How long frames live unless `put` says otherwise; ``"never"`` ends.
+    watermarks : str, optional
+        ``"high:low"`` in percent of the budget.
+    capacity : int, optional
+        Frames at most, a power of two; a cache keeps the one it was created with.
+    pool : int or str, optional
+        Bytes, or percent of the budget, kept for recycling.
+    checksum : {"off", "commit", "map"}, optional
+    threads : int, optional
+        Threads that copy.
+    populate : bool, optional
+        Map all pages at get.
+    huge : {"off", "advise"}, optional
+    mode : int or str, optional
+        Mode of the directory, ``0o700``.
+    janitor : bool, optional
+        Whether a thread of this process may do the housekeeping.
+    reclaim_wait : duration, optional
+        How long a put waits for memory to come free.
+    read_only : bool
+        Attach without writing, as another user of the directory's group.
+    create : bool
+        False: raise MissError if there is no cache.
+    helper_threads : bool
+        False: start no threads; call `tick` now and then.
+
+    Raises
+    ------
+    InvalidError
+        A setting does not parse; it is quoted.
+    AccessError, UnsupportedError, VersionError, NoSpaceError
+        The directory cannot be used; the message says why, and the remedy.
+    """
+
+    def __init__(
+        self,
+        dir: str | PathLike[str] | None = None,
+        *,
+        budget: int | str | None = None,
+        ttl: Duration | None = None,
+        watermarks: str | None = None,
+        capacity: int | None = None,
+        pool: int | str | None = None,
+        checksum: str | None = None,
+        threads: int | None = None,
+        populate: bool | None = None,
+        huge: str | None = None,
+        mode: int | str | None = None,
+        janitor: bool | None = None,
+        reclaim_wait: Duration | None = None,
+        read_only: bool = False,
+        create: bool = True,
+        helper_threads: bool = True,
+    ) -> None:
+        given = {
+            "dir": dir, "budget": budget, "ttl": ttl, "watermarks": watermarks,
+            "capacity": capacity, "pool": pool, "checksum": checksum, "threads": threads,
+            "populate": populate, "huge": huge, "mode": mode, "janitor": janitor,
+            "reclaim_wait": reclaim_wait,
+        }  # fmt: skip
+        settings = {
+            name: _settings.text(name, value)
+            for name, value in given.items()
+            if value is not None
+        }
+        flags = _RDONLY * read_only | _NO_CREATE * (not create)
+        flags |= _NO_THREADS * (not helper_threads)
+        self._dir = _settings.directory(settings.get("dir"))
+        self._arguments: dict[str, Any] = {
+            **settings,
+            "dir": self._dir,
+            "read_only": read_only,
+            "create": create,
+            "helper_threads": helper_threads,
+        }
+        self._open(flags, settings)
+
+    def __reduce__(self) -> Any:
+        return _reopen, (type(self), self._arguments)
+
+    @property
+    def dir(self) -> str:
+        """The directory."""
+        return self._dir
+
+    @property
+    def budget(self) -> int:
+        """The budget in bytes; setting it (bytes or text) changes it for all processes."""
+        return int(self.stats()["budget_bytes"])
+
+    @budget.setter
+    def budget(self, value: int | str) -> None:
+        self._set_budget(str(value))
+
+    # ---- Put ----
+
+    def put(
+        self,
+        key: Key,
+        value: Any,
+        *,
+        ttl: Duration | None = None,
+        cost: float | None = None,
+        expect: Frame | None = None,
+    ) -> Frame:
+        """Copy a table into the cache under `key`, and publish it.
+
+        Parameters
+        ----------
+        key : str or bytes
+            1 to 1,024 bytes.
+        value : table
+            A pandas DataFrame, Series or Index; or anything with ``__arrow_c_stream__`` or
+            ``__arrow_c_array__``: polars, pyarrow, DuckDB, a Frame. Of pandas, NaN and NaT
+            become nulls, as with pyarrow, and come back as NaN and NaT.
+        ttl : duration, optional
+            How long it lives.
+        cost : float, optional
+            Seconds it takes to compute again: what costs more stays longer.
+        expect : Frame, optional
+            Replace this frame only.
+
+        Returns
+        -------
+        Frame
+            What was put, leased.
+
+        Raises
+        ------
+        ColumnTypeError
+            A column cannot be kept as it is; `.column` names it.
+        BudgetError
+            It is larger than the budget, or all that could go is leased.
+        ConflictError
+            The key has another frame than `expect`.
+        NoSpaceError, InvalidError
+        """
+        sequence = 0 if expect is None else expect.sequence
+        return self._store(key, value, ttl, cost, sequence)
+
+    def _store(
+        self,
+        key: Key,
+        value: Any,
+        ttl: Duration | None,
+        cost: float | None,
+        expect: int,
+    ) -> Frame:
+        options = (key, milliseconds(ttl), 0.0 if cost is None else cost, expect)
+        if "pandas" in sys.modules:
+            from ._pandas_in import table_of
+
+            table = table_of(value)
+            if table is not None:
+                return self._put_columns(*options, *table)
+        if hasattr(value, "__arrow_c_stream__"):
+            return self._put_stream(*options, value.__arrow_c_stream__())
+        if hasattr(value, "__arrow_c_array__"):
+            return self._put_array(*options, *value.__arrow_c_array__())
+        raise TypeError(
+            f"a {type(value).__name__} is no table: put takes pandas objects and whatever "
+            "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB)"
+        )
+
+    def add(self, key: Key, value: Any, *, ttl: Duration | None = None) -> bool:
+        """As `put`, but only if the key has no frame; False if it has one."""
+        if key in self:
+            return False
+        try:
+            self._store(key, value, ttl, None, _ABSENT).release()
+        except ConflictError:
+            return False
+        return True
+
+    def build(
+        self, key: Key, schema: Any, rows: int, *, ttl: Duration | None = None
+    ) -> Builder:
+        """Begin a frame that is filled in place; nothing is copied.
+
+        Parameters
+        ----------
+        schema : mapping, or object with ``__arrow_c_schema__``
+            Of a mapping: names to numpy dtypes or their names, Python types, or Arrow
+            format strings.
+        rows : int
+            Room for so many rows; fewer may be committed.
+
+        Returns
+        -------
+        Builder
+            A context manager that commits.
+
+        Examples
+        --------
+        >>> with cache.build("k", {"x": "float64"}, rows) as b:  # doctest: +SKIP
+        ...     rng.random(out=b["x"])
+        """
+        capsule = schema_capsule(schema)
+        build = self._build(key, milliseconds(ttl), 0.0, 0, capsule, rows)
+        return Builder(build, capsule)
+
+    def __setitem__(self, key: Key, value: Any) -> None:
+        self.put(key, value).release()
+
+    # ---- Remove ----
+
+    def delete(self, key: Key) -> bool:
+        """Delete the frame; False if there was none. Readers keep what they hold."""
+        return self._delete(key, False)
+
+    def __delitem__(self, key: Key) -> None:
+        self._delete(key, True)
+
+    def delete_prefix(self, prefix: Key) -> int:
+        """Delete all frames whose key begins so; returns how many."""
+        return self._delete_prefix(prefix)
+
+    def touch(self, key: Key, ttl: Duration | None = None) -> bool:
+        """Let the frame live `ttl` from now (None: as it was put); False if there is none."""
+        return self._touch(key, milliseconds(ttl))
+
+    # ---- Wait, look ----
+
+    def next_frame(
+        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
+    ) -> Frame:
+        """Wait until the key has another frame than `after`, and return it.
+
+        Raises
+        ------
+        WaitTimeout
+            It had not after `timeout` seconds.
+        """
+        sequence = 0 if after is None else after.sequence
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            frame: Frame | None = self.get(key)
+            if frame is not None and frame.sequence != sequence:
+                return frame
+            frame = None  # a lease on it would only be in the way
+            left = _WAIT_MS
+            if end is not None:
+                left = min(left, int((end - time.monotonic()) * 1000))
+                if left <= 0:
+                    raise WaitTimeout(f"no new frame for {key_text(key)!r} in {timeout} s")
+            self._wait(key, sequence, left)
+
+    def info(self, key: Key) -> dict[str, Any]:
+        """What the cache knows of the frame, without using it; raises MissError.
+
+        ``leased`` is None here: only `infos` looks for it.
+        """
+        with self._peek(key) as frame:
+            return frame._info
+
+    def infos(self, prefix: Key = "") -> Iterator[dict[str, Any]]:
+        """What the cache knows of each frame whose key begins so; a snapshot."""
+        return self._walk(self._cursor(prefix))
+
+    def _walk(self, cursor: Any) -> Iterator[dict[str, Any]]:
+        while (info := self._next(cursor)) is not None:
+            yield info
+
+    def keys(self, prefix: Key = "") -> Iterator[str]:
+        """The keys that begin so, in no order; a snapshot."""
+        return (info["key"] for info in self.infos(prefix))
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    # ---- Housekeeping ----
+
+    def verify(self, *, data: bool = False) -> list[dict[str, Any]]:
+        """Check everything, and with `data` the checksums; returns what was found."""
+        return self._verify(data)
+
+    def collect(self) -> None:
+        """Do all the housekeeping there is, and empty the pool: ``framecache gc``."""
+        self._tick(True)
+
+    def tick(self) -> float:
+        """A round of housekeeping; returns the seconds until the next is due.
+
+        Needed with ``helper_threads=False``, harmless otherwise.
+        """
+        return self._tick(False) / 1000
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"Cache({self._dir!r}, closed)"
+        return f"Cache({self._dir!r}, frames={len(self)})"
+
+
+def _reopen(cls: type[Cache], arguments: dict[str, Any]) -> Cache:
+    return cls(**arguments)
+
+
+def doctor(dir: str | PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """Each setting and where it came from, and whatever is wrong with the machine.
+
+    Returns
+    -------
+    list of dict
+        ``level`` ("error", "warning" or "info"), ``subject``, ``text`` and ``remedy``.
+    """
+    import os
+
+    return _core.doctor(None if dir is None else os.fspath(dir))

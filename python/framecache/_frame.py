@@ -1,0 +1,381 @@
+"""Frame, Column and Schema: reading what is in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, final
+
+from . import _core, _numpy
+from ._errors import ColumnError, ColumnTypeError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+Mode = Literal["cow", "readonly", "copy"]
+
+
+def check_mode(mode: str) -> None:
+    """ValueError for anything but a mode."""
+    if mode not in ("cow", "readonly", "copy"):
+        raise ValueError(f"mode {mode!r} is none of 'cow', 'readonly', 'copy'")
+
+
+class _Layout:
+    """What a frame's schema says, read once for each Frame object."""
+
+    def __init__(self, frame: _core.Frame) -> None:
+        fields, metadata = _core.schema_fields(frame.__arrow_c_schema__())
+        self.names: list[str] = [field[0] for field in fields]
+        self.formats: list[str] = [field[1] for field in fields]
+        self.flags: list[int] = [field[2] for field in fields]
+        self.metadata: dict[bytes, bytes] = dict(metadata)
+        self._positions: dict[str, int] | None = None
+
+    def position(self, column: str | int) -> int:
+        if isinstance(column, int):
+            return self._number(column)
+        if self._positions is None:
+            self._positions = {}
+            for index, name in enumerate(self.names):
+                self._positions[name] = -1 if name in self._positions else index
+        index = self._positions.get(column, -2)
+        if index == -1:
+            raise ColumnError(f"several columns are named {column!r}: ask by number")
+        if index < 0:
+            raise ColumnError(f"no column {column!r}; there are {self._some_names()}")
+        return index
+
+    def _number(self, column: int) -> int:
+        count = len(self.names)
+        if not -count <= column < count:
+            raise ColumnError(f"no column {column}; there are {count}")
+        return column % count
+
+    def _some_names(self) -> str:
+        some = ", ".join(repr(name) for name in self.names[:8])
+        return some + ", ..." if len(self.names) > 8 else some or "none"
+
+
+def layout_of(frame: Frame) -> _Layout:
+    """The frame's layout, remembered on it."""
+    memo = frame._memo
+    if memo is None:
+        memo = frame._memo = _Layout(frame)
+    assert isinstance(memo, _Layout)
+    return memo
+
+
+@final
+class Schema:
+    """Names and types of a frame's columns; ``pa.schema(schema)`` makes it pyarrow's.
+
+    It keeps the frame's lease, as whatever is exported does.
+    """
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return list(layout_of(self._frame).names)
+
+    @property
+    def formats(self) -> list[str]:
+        """The columns' types, as Arrow format strings: ``"g"`` is float64."""
+        return list(layout_of(self._frame).formats)
+
+    @property
+    def metadata(self) -> Mapping[bytes, bytes]:
+        """The key-value metadata of the table."""
+        return dict(layout_of(self._frame).metadata)
+
+    def __arrow_c_schema__(self) -> object:
+        return self._frame.__arrow_c_schema__()
+
+    def __len__(self) -> int:
+        return len(layout_of(self._frame).names)
+
+    def __repr__(self) -> str:
+        layout = layout_of(self._frame)
+        fields = zip(layout.names, layout.formats, strict=True)
+        return f"Schema({', '.join(f'{name}: {format}' for name, format in fields)})"
+
+
+@final
+class Column:
+    """One column of a `Frame`; whatever it exports keeps the lease."""
+
+    __slots__ = ("_frame", "_position", "_table")
+
+    def __init__(self, table: Frame, position: int) -> None:
+        self._table = table
+        self._position = position
+        self._frame = table._select([position])  # of this column only
+
+    def _data(self) -> _numpy.Data:
+        return _numpy.Data(*self._frame._column(0))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return layout_of(self._frame).names[0]
+
+    @property
+    def format(self) -> str:
+        """Its type, as Arrow format string."""
+        return layout_of(self._frame).formats[0]
+
+    @property
+    def null_count(self) -> int:
+        """How many rows are null."""
+        return _numpy.null_count(self._data())
+
+    @property
+    def min(self) -> Any | None:
+        """The least value where that is known without looking: small columns."""
+        return self._bound(0)
+
+    @property
+    def max(self) -> Any | None:
+        """The greatest value where that is known without looking: small columns."""
+        return self._bound(1)
+
+    def _bound(self, side: int) -> Any | None:
+        raw = self._frame._range(0)[side]
+        name = _numpy.dtype_name(self.format)
+        if raw is None or name is None:
+            return None
+        import numpy as np
+
+        value = np.frombuffer(raw, dtype=name)[0]
+        return value if value.dtype.kind in "mM" else value.item()
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> np.ndarray[Any, Any]:
+        values, reason = _numpy.read(self._data())
+        if values is None:
+            values = _numpy.read_or_raise(self._data())
+        cast = dtype is not None and dtype != values.dtype
+        if copy is False and (reason or cast):
+            raise ValueError(f"column {self.name!r} needs a copy: {reason or 'a cast'}")
+        if cast:
+            return values.astype(dtype)  # type: ignore[arg-type]
+        return values.copy() if copy and not reason else values
+
+    def __arrow_c_schema__(self) -> object:
+        return self._frame._only_schema()
+
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]:
+        return self._frame._only_array(requested_schema)
+
+    def to_numpy(self, mode: Mode = "readonly") -> np.ndarray[Any, Any]:
+        """The column as a one-dimensional array.
+
+        Parameters
+        ----------
+        mode : {"readonly", "cow", "copy"}
+            Read-only over the cache's own bytes; writable over a copy-on-write mapping of
+            them; or memory of its own.
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows,)
+            Numbers, datetime64 and timedelta64 over the frame's bytes; nulls are NaN and
+            NaT. Integers with nulls become float64, bool is unpacked, bool with nulls and
+            strings are objects: new memory.
+
+        Raises
+        ------
+        ColumnTypeError
+            numpy has no type for it.
+        """
+        check_mode(mode)
+        source = self._frame._private() if mode == "cow" else self._frame
+        data = _numpy.Data(*source._column(0))
+        values = _numpy.read_or_raise(data)
+        if mode == "copy" and not values.flags.owndata:
+            return values.copy()
+        return values
+
+    def to_pandas(self, mode: Mode = "cow") -> pd.Series[Any]:
+        """The column as a Series with the frame's index; `mode` as in `Frame.to_pandas`."""
+        from . import _pandas_out
+
+        check_mode(mode)
+        return _pandas_out.series(self._table, self._position, mode)
+
+    def to_polars(self) -> pl.Series:
+        """The column as a polars Series, over the frame's bytes where polars can."""
+        import polars as pl
+
+        return pl.Series(self.name, self)
+
+    def __repr__(self) -> str:
+        return f"Column({self.name!r}, {self.format!r}, rows={len(self)})"
+
+
+class Batches:
+    """A frame as a stream of batches, for any consumer of ``__arrow_c_stream__``."""
+
+    __slots__ = ("_frame", "_rows")
+
+    def __init__(self, frame: Frame, rows: int) -> None:
+        self._frame = frame
+        self._rows = rows
+
+    def __arrow_c_schema__(self) -> object:
+        return self._frame.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._frame._batches(self._rows, requested_schema)
+
+
+@final
+class Frame(_core.Frame):
+    """An immutable table, leased while this object or anything made from it lives.
+
+    It cannot be pickled: send its key.
+    """
+
+    __slots__ = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names."""
+        return list(layout_of(self).names)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, len(layout_of(self).names)
+
+    @property
+    def schema(self) -> Schema:
+        """Names and types of the columns."""
+        return Schema(self)
+
+    def __getitem__(self, column: str | int) -> Column:
+        return Column(self, layout_of(self).position(column))
+
+    def __iter__(self) -> Any:
+        raise TypeError("a Frame is not iterable: loop over frame.columns")
+
+    def select(self, columns: Sequence[str | int]) -> Frame:
+        """These columns in this order, by name or number; no copy.
+
+        Raises
+        ------
+        ColumnError
+            There is no such column, or several of the name.
+        """
+        if isinstance(columns, str):
+            raise TypeError("select() takes a list of columns")
+        position = layout_of(self).position
+        return self._select([position(column) for column in columns])
+
+    def slice(self, offset: int, length: int | None = None) -> Frame:
+        """`length` rows from `offset` (negative: from the end), cut at the end; no copy."""
+        rows = self.rows
+        if offset < 0:
+            offset += rows
+        offset = min(max(offset, 0), rows)
+        if length is None:
+            length = rows - offset
+        if length < 0:
+            raise ValueError(f"a slice of {length} rows")
+        return self._slice(offset, min(length, rows - offset))
+
+    def head(self, n: int = 5) -> Frame:
+        """The first `n` rows; no copy."""
+        return self.slice(0, n)
+
+    def batches(self, rows: int) -> Batches:
+        """The table in batches of `rows` rows, as an object with ``__arrow_c_stream__``."""
+        if rows < 1:
+            raise ValueError(f"batches of {rows} rows")
+        return Batches(self, rows)
+
+    def to_pandas(
+        self, mode: Mode = "cow", *, require_zero_copy: bool = False
+    ) -> pd.DataFrame:
+        """The table as a DataFrame.
+
+        Parameters
+        ----------
+        mode : {"cow", "readonly", "copy"}
+            "cow": columns are writable; they lie over a copy-on-write mapping of the
+            cache's bytes, of this DataFrame alone, and pages that are written to become
+            memory of this process. "readonly": over the cache's own bytes; writing in
+            place raises. "copy": memory of its own.
+        require_zero_copy : bool
+            Raise if any column had to be copied.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Without a copy: numbers without nulls, floats, datetime64, timedelta64 and
+            category codes; strings where pyarrow is installed. Bool is unpacked, and
+            nullable dtypes get their mask. What pandas put comes back with its dtypes and
+            index; other tables as pyarrow's ``to_pandas`` gives them.
+
+        Raises
+        ------
+        ColumnTypeError
+            A column needs pyarrow, which is not installed, or could not come without the
+            copy that `require_zero_copy` forbids; `.column` names it.
+        """
+        from . import _pandas_out
+
+        check_mode(mode)
+        return _pandas_out.dataframe(self, mode, require_zero_copy)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The table as a polars DataFrame, over the frame's bytes where polars can."""
+        import polars as pl
+
+        return pl.DataFrame(self)
+
+    def to_arrow(self) -> pa.Table:
+        """The table as a ``pyarrow.Table`` of one chunk a column, without a copy."""
+        import pyarrow as pa
+
+        return pa.table(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Frame cannot be pickled: send its key, and get it there")
+
+    def __repr__(self) -> str:
+        if self._released:
+            return "Frame(released)"
+        rows, columns = self.shape
+        return f"Frame({self.key!r}, rows={rows}, columns={columns}, bytes={self.nbytes})"
+
+
+def refuse_copy(name: str, reason: str) -> ColumnTypeError:
+    """What `require_zero_copy` raises."""
+    return ColumnTypeError(f"column {name!r} cannot come without a copy: {reason}", name)

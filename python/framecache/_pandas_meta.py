@@ -1,0 +1,74 @@
+"""What pandas knows and Arrow does not, kept in the schema's metadata.
+
+Two keys. ``pandas`` is the one that pyarrow writes and reads: index, dtypes and labels; so
+``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come back as
+it would give them. ``framecache`` holds what has no place there: which object stood for
+null, where strings were stored, the categories' dtype, the frequency of an index.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+
+class Meta(NamedTuple):
+    """What was recorded, by the names of the stored fields."""
+
+    ours: bool  # put from pandas by framecache
+    index: list[Any]  # field names, or the descriptor of a RangeIndex
+    columns: dict[str, dict[str, Any]]  # as pyarrow's: name, numpy_type, metadata
+    labels: dict[str, Any]  # of the columns: name, numpy_type
+    extra: dict[str, dict[str, Any]]  # of fields, ours
+    attributes: dict[str, Any]
+    plain: bool  # nothing in it that only pyarrow knows to restore
+
+
+_NOTHING = Meta(False, [], {}, {}, {}, {}, True)
+
+
+def encode(pandas: dict[str, Any], framecache: dict[str, Any]) -> bytes:
+    """Both keys in Arrow's encoding of metadata."""
+    pairs = (
+        (b"pandas", json.dumps(pandas).encode()),
+        (b"framecache", json.dumps(framecache).encode()),
+    )
+    parts = [struct.pack("=i", len(pairs))]
+    for pair in pairs:
+        for text in pair:
+            parts += [struct.pack("=i", len(text)), text]
+    return b"".join(parts)
+
+
+def read(metadata: dict[bytes, bytes]) -> Meta:
+    """What the metadata of a table says; nothing, where it cannot be understood."""
+    pandas = metadata.get(b"pandas")
+    if pandas is None:
+        return _NOTHING
+    try:
+        return _parse(pandas, metadata.get(b"framecache"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _NOTHING
+
+
+@lru_cache(maxsize=256)
+def _parse(pandas: bytes, framecache: bytes | None) -> Meta:
+    described = json.loads(pandas)
+    own = json.loads(framecache) if framecache else {}
+    columns = {
+        column.get("field_name") or column.get("name"): column
+        for column in described["columns"]
+    }
+    levels = described.get("column_indexes") or [{}]
+    return Meta(
+        ours=own.get("version") == 1,
+        index=described["index_columns"],
+        columns=columns,
+        labels=levels[0],
+        extra=own.get("columns", {}),
+        attributes=described.get("attributes") or {},
+        plain=len(levels) == 1
+        and levels[0].get("pandas_type") in (None, "unicode", "empty", "int64"),
+    )

@@ -1,0 +1,178 @@
+/* Null slots: pandas marks a missing value inside the values (NaN, NaT, code -1) or by a
+ * byte a row, Arrow by a bit a row. Each kind is a letter, as in Arrow's formats: e f g
+ * floats, t 64-bit times, c s i l category codes, m a mask of bytes (not zero: null). */
+#include "core.h"
+
+typedef struct null_slots {
+    const void *values;
+    int64_t rows;
+    const uint8_t *bits; /* of validity */
+    int64_t bit;         /* of row 0 */
+} null_slots;
+
+typedef struct null_kind {
+    char letter;
+    int width;
+    int64_t (*count)(const void *values, int64_t rows);
+    void (*mark)(const void *values, int64_t rows, uint8_t *bits);
+    bool (*holds)(const null_slots *span);
+    void (*fill)(void *values, const null_slots *span);
+} null_kind;
+
+static bool valid_at(const null_slots *span, int64_t row) {
+    int64_t bit = span->bit + row;
+    return span->bits[bit >> 3] >> (bit & 7) & 1;
+}
+
+/* The first null row at or after `row`; steps over whole bytes of valid rows. */
+static int64_t next_null(const null_slots *span, int64_t row) {
+    while (row < span->rows) {
+        if ((span->bit + row) % 8 == 0 && span->bits[(span->bit + row) >> 3] == 0xff)
+            row += 8;
+        else if (valid_at(span, row))
+            row++;
+        else
+            return row;
+    }
+    return span->rows;
+}
+
+#define KIND(name, type, is_null, sentinel)                                              \
+    static int64_t name##_count(const void *from, int64_t rows) {                        \
+        const type *values = from;                                                       \
+        int64_t nulls = 0;                                                               \
+        for (int64_t row = 0; row < rows; row++) {                                       \
+            type value = values[row];                                                    \
+            nulls += (is_null);                                                          \
+        }                                                                                \
+        return nulls;                                                                    \
+    }                                                                                    \
+    static void name##_mark(const void *from, int64_t rows, uint8_t *bits) {             \
+        const type *values = from;                                                       \
+        for (int64_t row = 0; row < rows; row++) {                                       \
+            type value = values[row];                                                    \
+            bits[row >> 3] |= (uint8_t)(!(is_null) << (row & 7));                        \
+        }                                                                                \
+    }                                                                                    \
+    static bool name##_holds(const null_slots *span) {                                         \
+        const type *values = span->values;                                               \
+        for (int64_t row = next_null(span, 0); row < span->rows;                         \
+             row = next_null(span, row + 1)) {                                           \
+            type value = values[row];                                                    \
+            if (!(is_null))                                                              \
+                return false;                                                            \
+        }                                                                                \
+        return true;                                                                     \
+    }                                                                                    \
+    static void name##_fill(void *to, const null_slots *span) {                                \
+        type *values = to;                                                               \
+        for (int64_t row = next_null(span, 0); row < span->rows;                         \
+             row = next_null(span, row + 1))                                             \
+            values[row] = (sentinel);                                                    \
+    }
+
+KIND(half, uint16_t, (value & 0x7fff) > 0x7c00, 0x7e00)
+KIND(single, float, value != value, __builtin_nanf(""))
+KIND(real, double, value != value, __builtin_nan(""))
+KIND(time, int64_t, value == INT64_MIN, INT64_MIN)
+KIND(code8, int8_t, value < 0, -1)
+KIND(code16, int16_t, value < 0, -1)
+KIND(code32, int32_t, value < 0, -1)
+KIND(code64, int64_t, value < 0, -1)
+KIND(mask, uint8_t, value != 0, 1)
+
+#define ROW(letter, name, width)                                                         \
+    { letter, width, name##_count, name##_mark, name##_holds, name##_fill }
+static const null_kind kinds[] = {
+    ROW('e', half, 2),   ROW('f', single, 4), ROW('g', real, 8),
+    ROW('t', time, 8),   ROW('c', code8, 1),  ROW('s', code16, 2),
+    ROW('i', code32, 4), ROW('l', code64, 8), ROW('m', mask, 1),
+};
+
+static const null_kind *kind_of(int letter) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].letter == letter)
+            return &kinds[i];
+    PyErr_Format(PyExc_ValueError, "no kind of null slot '%c'", letter);
+    return NULL;
+}
+
+/* valid_bits(values, kind) -> (bitmap or None, null count) */
+PyObject *core_valid_bits(PyObject *module, PyObject *args) {
+    Py_buffer values;
+    const null_kind *kind;
+    PyObject *bits = NULL;
+    int64_t rows, nulls;
+    int letter;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*C", &values, &letter))
+        return NULL;
+    if (!(kind = kind_of(letter)))
+        goto out;
+    rows = values.len / kind->width;
+    Py_BEGIN_ALLOW_THREADS
+    nulls = kind->count(values.buf, rows);
+    Py_END_ALLOW_THREADS
+    if (!nulls) {
+        bits = Py_NewRef(Py_None);
+    } else if ((bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((rows + 7) / 8)))) {
+        uint8_t *at = (uint8_t *)PyBytes_AsString(bits);
+
+        Py_BEGIN_ALLOW_THREADS
+        memset(at, 0, (size_t)((rows + 7) / 8));
+        kind->mark(values.buf, rows, at);
+        Py_END_ALLOW_THREADS
+    }
+out:
+    PyBuffer_Release(&values);
+    return bits ? Py_BuildValue("(NL)", bits, (long long)nulls) : NULL;
+}
+
+static int span_check(const Py_buffer *values, const Py_buffer *bits, const null_kind *kind,
+                      const null_slots *span) {
+    if (span->rows >= 0 && span->bit >= 0 && values->len / kind->width >= span->rows &&
+        bits->len >= (span->bit + span->rows + 7) / 8)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, "the buffers are too short for the rows");
+    return -1;
+}
+
+static PyObject *over_nulls(PyObject *args, const char *format, bool fill) {
+    Py_buffer values, bits;
+    const null_kind *kind;
+    null_slots span = {0};
+    long long bit, rows;
+    PyObject *result = NULL;
+    bool held = true;
+    int letter;
+
+    if (!PyArg_ParseTuple(args, format, &values, &bits, &bit, &rows, &letter))
+        return NULL;
+    span.values = values.buf, span.bits = bits.buf, span.bit = bit, span.rows = rows;
+    if (!(kind = kind_of(letter)) || span_check(&values, &bits, kind, &span))
+        goto out;
+    Py_BEGIN_ALLOW_THREADS
+    if (fill)
+        kind->fill(values.buf, &span);
+    else
+        held = kind->holds(&span);
+    Py_END_ALLOW_THREADS
+    result = PyBool_FromLong(held);
+out:
+    PyBuffer_Release(&bits);
+    PyBuffer_Release(&values);
+    return result;
+}
+
+/* nulls_hold(values, bitmap, bit, rows, kind) -> does every null slot say so itself? */
+PyObject *core_nulls_hold(PyObject *module, PyObject *args) {
+    (void)module;
+    return over_nulls(args, "y*y*LLC", false);
+}
+
+/* fill_nulls(values, bitmap, bit, rows, kind): makes it so */
+PyObject *core_fill_nulls(PyObject *module, PyObject *args) {
+    (void)module;
+    return over_nulls(args, "w*y*LLC", true);
+}

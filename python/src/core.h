@@ -1,0 +1,127 @@
+/* framecache._core: what the C files of the extension share. The extension is thin: it
+ * turns Python arguments into calls of the public C API and results into objects; all that
+ * knows pandas, numpy or polars is Python. It is built against the limited API of CPython
+ * 3.11, so one binary serves all later versions. */
+#ifndef FC_PYTHON_CORE_H
+#define FC_PYTHON_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "framecache/framecache.h"
+
+typedef struct core_state {
+    PyTypeObject *cache_type, *frame_type, *buffer_type, *build_type;
+    PyTypeObject *frame_class; /* what get() makes: framecache.Frame, or frame_type */
+    allocfunc frame_alloc;
+    PyObject *make_error; /* framecache._errors.make */
+} core_state;
+
+/* Everything below is guarded by the GIL. */
+typedef struct core_cache {
+    PyObject_HEAD
+    core_state *state;
+    fc_cache *cache;
+    Py_ssize_t users; /* calls without the GIL, cursors, builds: close() waits for them */
+    bool closed;
+} core_cache;
+
+typedef struct core_frame {
+    PyObject_HEAD
+    core_state *state;
+    fc_frame *frame;
+    int64_t first;  /* row 0 is this row of the frame as it was put */
+    bool is_private; /* its columns may be written to */
+    PyObject *memo; /* of the Python half: what it has read from the schema */
+} core_frame;
+
+/* Bytes that numpy and others may view. They belong to a frame, or to a build. */
+typedef struct core_build core_build;
+typedef struct core_buffer {
+    PyObject_HEAD
+    fc_frame *frame;
+    core_build *build;
+    uint64_t build_epoch; /* the build's when this was made */
+    void *data;
+    Py_ssize_t bytes;
+    bool writable;
+} core_buffer;
+
+struct core_build {
+    PyObject_HEAD
+    core_state *state;
+    core_cache *owner;
+    fc_build *build;
+    int64_t rows;
+    uint64_t epoch;     /* grows when memory handed out before may have moved */
+    Py_ssize_t exports; /* views of its memory that are alive */
+};
+
+/* A key argument; `owner` keeps `bytes` alive. */
+typedef struct core_key {
+    fc_bytes bytes;
+    PyObject *owner;
+} core_key;
+
+/* error.c: sets the exception for `error`; `key` (or NULL) names it. Returns NULL. */
+PyObject *core_raise(core_state *state, const fc_error *error, PyObject *key);
+PyObject *core_raise_closed(core_state *state, const char *what);
+
+/* cache.c */
+extern PyType_Spec core_cache_spec;
+int core_key_parse(PyObject *object, core_key *out);
+PyObject *core_key_text(fc_bytes key);
+fc_cache *core_cache_enter(core_cache *self); /* NULL: the exception is set */
+void core_cache_leave(core_cache *self);
+PyObject *core_info_dict(const fc_info *info, PyObject *leased);
+int core_findings_run(int (*call)(void *argument, fc_report_fn report, void *context,
+                                  fc_error *error),
+                      void *argument, PyObject *list, fc_error *error);
+
+/* put.c: methods of the cache that take data */
+PyObject *core_put_stream(PyObject *self, PyObject *args);
+PyObject *core_put_array(PyObject *self, PyObject *args);
+PyObject *core_put_columns(PyObject *self, PyObject *args);
+typedef struct core_put_args {
+    PyObject *key_object;
+    core_key key;
+    fc_put_options options;
+} core_put_args;
+int core_put_options(core_put_args *out, PyObject *key, PyObject *ttl_ms, PyObject *cost,
+                     PyObject *expect);
+
+/* frame.c */
+extern PyType_Spec core_frame_spec;
+PyObject *core_frame_new(core_state *state, fc_frame *frame, int64_t first); /* steals */
+
+/* buffer.c */
+extern PyType_Spec core_buffer_spec;
+PyObject *core_buffer_of_frame(core_state *state, fc_frame *frame, const void *data,
+                               int64_t bytes, bool writable);
+PyObject *core_buffer_of_build(core_state *state, core_build *build, void *data,
+                               int64_t bytes);
+
+/* build.c */
+extern PyType_Spec core_build_spec;
+PyObject *core_build_begin(PyObject *self, PyObject *args); /* a method of the cache */
+PyObject *core_schema_make(PyObject *module, PyObject *fields);
+
+/* capsule.c */
+PyObject *core_capsule_schema(struct ArrowSchema *schema); /* moves; NULL on failure */
+PyObject *core_capsule_array(struct ArrowArray *array);
+PyObject *core_capsule_stream(struct ArrowArrayStream *stream);
+struct ArrowSchema *core_schema_of(PyObject *capsule);
+struct ArrowArray *core_array_of(PyObject *capsule);
+struct ArrowArrayStream *core_stream_of(PyObject *capsule);
+PyObject *core_schema_fields(PyObject *module, PyObject *capsule);
+PyObject *core_metadata_list(const char *metadata);
+
+/* bits.c, strings.c: functions of the module */
+PyObject *core_valid_bits(PyObject *module, PyObject *args);
+PyObject *core_nulls_hold(PyObject *module, PyObject *args);
+PyObject *core_fill_nulls(PyObject *module, PyObject *args);
+PyObject *core_encode_strings(PyObject *module, PyObject *args);
+PyObject *core_decode_strings(PyObject *module, PyObject *args);
+
+#endif

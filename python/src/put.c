@@ -1,0 +1,286 @@
+/* Putting: a stream, an array, or columns given as buffers, all borrowed for the call. */
+#include "core.h"
+
+int core_put_options(core_put_args *out, PyObject *key, PyObject *ttl_ms, PyObject *cost,
+                     PyObject *expect) {
+    memset(out, 0, sizeof *out);
+    out->key_object = key;
+    out->options.size = sizeof out->options;
+    out->options.ttl_ms = PyLong_AsLongLong(ttl_ms);
+    out->options.cost_s = PyFloat_AsDouble(cost);
+    if (PyErr_Occurred())
+        return -1;
+    /* -1: the key must be absent. */
+    out->options.expect = PyLong_AsUnsignedLongLongMask(expect);
+    if (PyErr_Occurred())
+        return -1;
+    return core_key_parse(key, &out->key);
+}
+
+static PyObject *done(core_cache *self, core_put_args *put, int rc, fc_frame *frame,
+                      const fc_error *error) {
+    Py_XDECREF(put->key.owner);
+    if (rc)
+        return core_raise(self->state, error, put->key_object);
+    return core_frame_new(self->state, frame, 0);
+}
+
+/* _put_stream(key, ttl_ms, cost, expect, capsule) -> Frame */
+PyObject *core_put_stream(PyObject *op, PyObject *args) {
+    core_cache *self = (core_cache *)op;
+    PyObject *key, *ttl, *cost, *expect, *capsule;
+    struct ArrowArrayStream *held, stream;
+    core_put_args put;
+    fc_cache *cache;
+    fc_frame *frame = NULL;
+    fc_error error;
+    int rc;
+
+    if (!PyArg_ParseTuple(args, "OOOOO", &key, &ttl, &cost, &expect, &capsule) ||
+        !(held = core_stream_of(capsule)) ||
+        core_put_options(&put, key, ttl, cost, expect))
+        return NULL;
+    if (!(cache = core_cache_enter(self))) {
+        Py_XDECREF(put.key.owner);
+        return NULL;
+    }
+    stream = *held; /* moved out: the library releases it */
+    held->release = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    rc = fc_put_stream(cache, put.key.bytes, &stream, &put.options, &frame, &error);
+    Py_END_ALLOW_THREADS
+    core_cache_leave(self);
+    return done(self, &put, rc, frame, &error);
+}
+
+static PyObject *put_borrowed(core_cache *self, core_put_args *put,
+                              const struct ArrowSchema *schema,
+                              const struct ArrowArray *array) {
+    fc_cache *cache = core_cache_enter(self);
+    fc_frame *frame = NULL;
+    fc_error error;
+    int rc;
+
+    if (!cache) {
+        Py_XDECREF(put->key.owner);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    rc = fc_put(cache, put->key.bytes, schema, array, &put->options, &frame, &error);
+    Py_END_ALLOW_THREADS
+    core_cache_leave(self);
+    return done(self, put, rc, frame, &error);
+}
+
+/* _put_array(key, ttl_ms, cost, expect, schema capsule, array capsule) -> Frame */
+PyObject *core_put_array(PyObject *op, PyObject *args) {
+    PyObject *key, *ttl, *cost, *expect, *schema_capsule, *array_capsule;
+    struct ArrowSchema *schema;
+    struct ArrowArray *array;
+    core_put_args put;
+
+    if (!PyArg_ParseTuple(args, "OOOOOO", &key, &ttl, &cost, &expect, &schema_capsule,
+                          &array_capsule) ||
+        !(schema = core_schema_of(schema_capsule)) ||
+        !(array = core_array_of(array_capsule)) ||
+        core_put_options(&put, key, ttl, cost, expect))
+        return NULL;
+    return put_borrowed((core_cache *)op, &put, schema, array);
+}
+
+/* ---- Columns given as buffers ---- */
+
+/* A table under construction: Arrow structs over buffers that Python objects own. All of
+ * it lives until table_free(), so nothing needs a release callback of its own. */
+typedef struct held_view {
+    struct held_view *next;
+    Py_buffer buffer;
+} held_view;
+
+typedef struct held_block {
+    struct held_block *next;
+} held_block;
+
+typedef struct put_table {
+    held_view *views;
+    held_block *blocks;
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+} put_table;
+
+/* Marks a struct as not released; what it borrows goes with the table. */
+static void keep_schema(struct ArrowSchema *schema) {
+    schema->release = NULL;
+}
+
+static void keep_array(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+static void *table_alloc(put_table *table, size_t count, size_t bytes) {
+    held_block *block = PyMem_Calloc(1, sizeof *block + (count ? count : 1) * bytes);
+
+    if (!block)
+        return PyErr_NoMemory();
+    block->next = table->blocks;
+    table->blocks = block;
+    return block + 1;
+}
+
+static void table_free(put_table *table) {
+    while (table->views) {
+        held_view *view = table->views;
+
+        table->views = view->next;
+        PyBuffer_Release(&view->buffer);
+        PyMem_Free(view);
+    }
+    while (table->blocks) {
+        held_block *block = table->blocks;
+
+        table->blocks = block->next;
+        PyMem_Free(block);
+    }
+}
+
+static int table_view(put_table *table, PyObject *object, const void **out) {
+    held_view *view;
+
+    *out = NULL;
+    if (object == Py_None)
+        return 0;
+    if (!(view = PyMem_Calloc(1, sizeof *view))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (PyObject_GetBuffer(object, &view->buffer, PyBUF_C_CONTIGUOUS)) {
+        PyMem_Free(view);
+        return -1;
+    }
+    view->next = table->views;
+    table->views = view;
+    *out = view->buffer.buf;
+    return 0;
+}
+
+static int table_column(put_table *table, PyObject *column, struct ArrowSchema *schema,
+                        struct ArrowArray *array);
+
+static int table_dictionary(put_table *table, PyObject *column, struct ArrowSchema *schema,
+                            struct ArrowArray *array) {
+    if (column == Py_None)
+        return 0;
+    schema->dictionary = table_alloc(table, 1, sizeof *schema);
+    array->dictionary = table_alloc(table, 1, sizeof *array);
+    if (!schema->dictionary || !array->dictionary)
+        return -1;
+    return table_column(table, column, schema->dictionary, array->dictionary);
+}
+
+/* (name, schema capsule, array capsule): another library's array, under our name. */
+static int table_foreign(const char *name, PyObject *column, struct ArrowSchema *schema,
+                         struct ArrowArray *array) {
+    struct ArrowSchema *its_schema = core_schema_of(PyTuple_GetItem(column, 1));
+    struct ArrowArray *its_array =
+        its_schema ? core_array_of(PyTuple_GetItem(column, 2)) : NULL;
+
+    if (!its_array)
+        return -1;
+    *schema = *its_schema; /* borrowed: the capsule still owns it */
+    *array = *its_array;
+    schema->name = name;
+    schema->release = keep_schema;
+    array->release = keep_array;
+    return 0;
+}
+
+/* (name, format, rows, nulls, flags, (buffer or None, ...), dictionary column or None) */
+static int table_own(put_table *table, PyObject *column, struct ArrowSchema *schema,
+                     struct ArrowArray *array) {
+    const char *name, *format;
+    long long rows, nulls, flags;
+    PyObject *buffers, *dictionary;
+    Py_ssize_t count;
+
+    if (!PyArg_ParseTuple(column, "ssLLLO!O", &name, &format, &rows, &nulls, &flags,
+                          &PyTuple_Type, &buffers, &dictionary))
+        return -1;
+    count = PyTuple_Size(buffers);
+    *schema = (struct ArrowSchema){
+        .format = format, .name = name, .flags = flags, .release = keep_schema};
+    *array = (struct ArrowArray){
+        .length = rows, .null_count = nulls, .n_buffers = count, .release = keep_array};
+    if (!(array->buffers = table_alloc(table, (size_t)count, sizeof(void *))))
+        return -1;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (table_view(table, PyTuple_GetItem(buffers, i), &array->buffers[i]))
+            return -1;
+    return table_dictionary(table, dictionary, schema, array);
+}
+
+static int table_column(put_table *table, PyObject *column, struct ArrowSchema *schema,
+                        struct ArrowArray *array) {
+    if (!PyTuple_Check(column)) {
+        PyErr_SetString(PyExc_TypeError, "a column must be a tuple");
+        return -1;
+    }
+    if (PyTuple_Size(column) == 3) {
+        const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(column, 0), NULL);
+        return name ? table_foreign(name, column, schema, array) : -1;
+    }
+    return table_own(table, column, schema, array);
+}
+
+static int table_fill(put_table *table, PyObject *columns, int64_t rows,
+                      const char *metadata) {
+    size_t count = (size_t)PyTuple_Size(columns);
+    struct ArrowSchema *schemas = table_alloc(table, count, sizeof *schemas);
+    struct ArrowArray *arrays = table_alloc(table, count, sizeof *arrays);
+    struct ArrowSchema **schema_children = table_alloc(table, count, sizeof(void *));
+    struct ArrowArray **array_children = table_alloc(table, count, sizeof(void *));
+    static const void *no_bitmap[1];
+
+    if (!schemas || !arrays || !schema_children || !array_children)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        schema_children[i] = &schemas[i];
+        array_children[i] = &arrays[i];
+        if (table_column(table, PyTuple_GetItem(columns, (Py_ssize_t)i), &schemas[i],
+                         &arrays[i]))
+            return -1;
+    }
+    table->schema = (struct ArrowSchema){.format = "+s",
+                                         .name = "",
+                                         .metadata = metadata,
+                                         .n_children = (int64_t)count,
+                                         .children = schema_children,
+                                         .release = keep_schema};
+    table->array = (struct ArrowArray){.length = rows,
+                                       .n_buffers = 1,
+                                       .buffers = no_bitmap,
+                                       .n_children = (int64_t)count,
+                                       .children = array_children,
+                                       .release = keep_array};
+    return 0;
+}
+
+/* _put_columns(key, ttl_ms, cost, expect, columns, rows, metadata) -> Frame */
+PyObject *core_put_columns(PyObject *op, PyObject *args) {
+    PyObject *key, *ttl, *cost, *expect, *list, *columns, *metadata;
+    PyObject *result = NULL;
+    long long rows;
+    put_table table = {0};
+    core_put_args put;
+
+    if (!PyArg_ParseTuple(args, "OOOOOLS", &key, &ttl, &cost, &expect, &list, &rows,
+                          &metadata))
+        return NULL;
+    if (!(columns = PySequence_Tuple(list)))
+        return NULL;
+    if (table_fill(&table, columns, rows, PyBytes_AsString(metadata)) == 0 &&
+        core_put_options(&put, key, ttl, cost, expect) == 0)
+        result = put_borrowed((core_cache *)op, &put, &table.schema, &table.array);
+    table_free(&table);
+    Py_DECREF(columns);
+    return result;
+}
