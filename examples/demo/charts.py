@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 COLOURS = ("#1b7f79", "#c9653a")
-WIDTH, LABEL, BAR, GAP = 720, 190, 16, 14
+WIDTH, LABEL, BAR, GAP = 760, 260, 16, 14
 
 
 @dataclass(frozen=True)
