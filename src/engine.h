@@ -75,7 +75,7 @@ struct fc_cache {
     bool file_chmod; /* the umask takes bits away that the mode has */
 
     fc__settings settings;
-    bool read_only, threads_allowed, checksums, verify_maps;
+    bool read_only, no_create, threads_allowed, checksums, verify_maps;
     void (*log)(void *context, fc_level level, const char *message);
     void *log_context;
     int64_t (*clock_ns)(void *context);
@@ -336,19 +336,18 @@ typedef struct fc__content {
     size_t job_count;
     void *context;
     uint32_t (*job_segment)(void *context, size_t job);
+    uint64_t (*job_offset)(void *context, size_t job);
     uint64_t (*job_bytes)(void *context, size_t job);
     int (*run)(void *context, size_t job, fc__write_fn write, void *write_context,
                fc_error *error);
     void (*encode)(void *context, void *body);
 } fc__content;
 
-typedef struct fc__segment_file {
-    int fd;
-    void *map;           /* writable, or NULL */
-    uint64_t map_bytes;  /* whole pages; of a build: what is reserved */
-    uint64_t file_bytes; /* before, of a recycled file */
-    bool recycled, opened;
-} fc__segment_file;
+/* A segment that a build has mapped for writing. */
+typedef struct fc__ground_map {
+    void *start;    /* or NULL */
+    uint64_t bytes; /* whole pages: reserved and charged */
+} fc__ground_map;
 
 struct fc__writer {
     fc_cache *cache;
@@ -357,12 +356,11 @@ struct fc__writer {
     fc__hash hash;
     uint32_t record, generation;
     fc__lock lock; /* of the record; fd -1: none taken */
-    int manifest;
-    uint64_t manifest_file_bytes; /* before, of a recycled one */
+    int manifest;  /* descriptor, leased exclusively */
     bool recycled;
-    uint32_t old_segments;
-    fc__segment_file *files;
-    uint32_t file_count;
+    uint32_t old_segments; /* that a recycled record may have */
+    fc__ground_map *grounds;
+    uint32_t ground_count;
     int64_t started_ns;
     fc__writer *next, **link; /* of the cache's builds */
     uint32_t key_bytes;
@@ -379,13 +377,15 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
 int fc__writer_open(fc__writer *writer, fc_error *error);
 int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **out,
                    fc_error *error);
+/* The last two end the writer, commit on failure too. */
 int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle **out,
                       fc_error *error);
 void fc__writer_abort(fc__writer *writer);
 
+/* Writes all segments that have jobs, and brings the files to their lengths. */
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
-int fc__segments_open(fc__writer *writer, const fc__content *content, fc_error *error);
-void fc__segments_close(fc__writer *writer);
+/* A new file for this segment; one left over under its name goes first. */
+int fc__create_file(fc_cache *cache, const char *name);
 int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error);
 
 /* ---- wait.c ---- */

@@ -1,0 +1,447 @@
+/* Attaching to a directory: who may, what the control file must hold, and making it anew.
+ *
+ * Everyone attached holds the attach lock shared, by a PROT_NONE mapping of `locks`, so
+ * that it lasts as long as the process or its frames. Creating needs it exclusively. Nobody
+ * waits for it: a bounded number of tries, then FC_E_BUSY. */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+
+#define ATTACH_NS      3000000000
+#define ATTACH_STEP_NS 500000
+#define SMALL_FS_BYTES (1ull << 30)
+
+typedef enum verdict { SOUND, ANEW, NEWER } verdict;
+
+/* ---- The directory ---- */
+
+static int fail_directory(const fc_cache *cache, int sys_errno, const char *what,
+                          fc_error *error) {
+    int code = sys_errno == EACCES || sys_errno == EPERM ? FC_E_PERMISSION
+               : sys_errno == ENOSPC                     ? FC_E_NOSPACE
+               : sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM
+                   ? FC_E_NOMEM
+               : sys_errno == ENOTDIR ? FC_E_INVALID
+                                      : FC_E_SYSTEM;
+    return fc__fail_errno(error, code, sys_errno, "cannot %s %s (set FRAMECACHE_DIR to a "
+                          "directory of yours)", what, cache->settings.dir);
+}
+
+static int check_owner(fc_cache *cache, const struct stat *info, fc_error *error) {
+    const char *dir = cache->settings.dir;
+    uint32_t uid = fc__os_uid();
+    if (info->st_mode & S_IWOTH)
+        return fc__fail(error, FC_E_PERMISSION,
+                        "directory %s (mode %04o) may be written by anyone, who could feed "
+                        "every reader: chmod o-w it, or set FRAMECACHE_DIR to another", dir,
+                        (unsigned)info->st_mode & 07777);
+    if (info->st_uid == uid)
+        return 0;
+    if (cache->read_only && (uid == 0 || fc__os_in_group(info->st_gid)))
+        return 0;
+    return fc__fail(error, FC_E_PERMISSION,
+                    "directory %s belongs to uid %u, this process runs as uid %u: set "
+                    "FRAMECACHE_DIR to a directory of yours, or open it with FC_RDONLY and "
+                    "group access", dir, info->st_uid, uid);
+}
+
+static int check_filesystem(fc_cache *cache, fc__filesystem *fs, fc_error *error) {
+    if (fc__os_filesystem(cache->dir, fs) < 0)
+        return fail_directory(cache, errno, "ask the file system of", error);
+    if (fs->refused)
+        return fc__fail(error, FC_E_UNSUPPORTED,
+                        "%s is on %s, where a mapping does not keep its lease or locks do "
+                        "not hold: set FRAMECACHE_DIR to a directory on tmpfs (/dev/shm) or "
+                        "a local ext4 or xfs", cache->settings.dir, fs->name);
+    return 0;
+}
+
+static int open_directory(fc_cache *cache, bool create, fc_error *error) {
+    const char *dir = cache->settings.dir;
+    struct stat info;
+    bool made = false;
+    cache->dir = fc__os_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+    if (cache->dir < 0 && errno == ENOENT && !create)
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s", dir);
+    if (cache->dir < 0 && errno == ENOENT) {
+        made = fc__os_mkdir(AT_FDCWD, dir, cache->settings.mode) == 0;
+        if (!made && errno != EEXIST)
+            return fail_directory(cache, errno, "create", error);
+        cache->dir = fc__os_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+    }
+    if (cache->dir < 0)
+        return fail_directory(cache, errno, "open", error);
+    if (made && fc__os_chmod(cache->dir, cache->settings.mode) < 0)
+        return fail_directory(cache, errno, "set the mode of", error);
+    if (fc__os_stat(cache->dir, &info) < 0)
+        return fail_directory(cache, errno, "look at", error);
+    cache->file_mode = info.st_mode & 0666;
+    cache->file_chmod = (cache->file_mode & fc__os_umask()) != 0;
+    return check_owner(cache, &info, error);
+}
+
+static int open_frames(fc_cache *cache, bool create, fc_error *error) {
+    struct stat info;
+    if (create && fc__os_stat(cache->dir, &info) == 0 &&
+        fc__os_mkdir(cache->dir, "frames", info.st_mode & 0777) == 0) {
+        cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);
+        if (cache->frames >= 0 && fc__os_chmod(cache->frames, info.st_mode & 0777) < 0)
+            return fail_directory(cache, errno, "set the mode of frames in", error);
+    } else
+        cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);
+    if (cache->frames >= 0)
+        return 0;
+    if (errno == ENOENT)
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s", cache->settings.dir);
+    return fail_directory(cache, errno, "open frames in", error);
+}
+
+/* ---- The control file ---- */
+
+typedef struct extent {
+    uint64_t slots, records, ghosts, bytes;
+} extent;
+
+static extent extent_of(uint32_t capacity) {
+    extent e;
+    e.slots = fc__round_up(sizeof(fc__control), FC__PAGE);
+    e.records = e.slots + 2ull * capacity * sizeof(uint64_t);
+    e.ghosts = e.records + (uint64_t)capacity * sizeof(fc__record);
+    e.bytes = fc__round_up(e.ghosts + 2ull * capacity * sizeof(uint64_t), FC__PAGE);
+    return e;
+}
+
+static void point_into(fc_cache *cache, fc__control *control, uint32_t capacity) {
+    extent e = extent_of(capacity);
+    char *start = (char *)control;
+    cache->control = control;
+    cache->control_bytes = e.bytes;
+    cache->slots = (_Atomic uint64_t *)(start + e.slots);
+    cache->records = (fc__record *)(start + e.records);
+    cache->ghosts = (_Atomic uint64_t *)(start + e.ghosts);
+    cache->capacity = capacity;
+    cache->bucket_mask = 2 * capacity / FC__BUCKET_SLOTS - 1;
+}
+
+static bool valid_capacity(uint32_t capacity) {
+    return capacity >= FC__MIN_CAPACITY && capacity <= FC__MAX_CAPACITY &&
+           (capacity & (capacity - 1)) == 0;
+}
+
+static verdict judge_header(const fc__control *c, uint64_t bytes) {
+    char boot[40];
+    fc__os_boot_id(boot);
+    /* Acquire: pairs with the release in create(), which writes it last. */
+    if (atomic_load_explicit(&c->magic, memory_order_acquire) != FC__CONTROL_MAGIC)
+        return ANEW;
+    if (c->version > FC__CONTROL_VERSION)
+        return NEWER;
+    if (c->version != FC__CONTROL_VERSION || c->byte_order != FC__BYTE_ORDER ||
+        c->page_bytes != FC__PAGE || !valid_capacity(c->capacity))
+        return ANEW;
+    extent e = extent_of(c->capacity);
+    return c->control_bytes == e.bytes && bytes == e.bytes && c->slots_offset == e.slots &&
+                   c->records_offset == e.records && c->ghosts_offset == e.ghosts &&
+                   memcmp(c->boot_id, boot, sizeof boot) == 0 && !atomic_load(&c->damaged)
+               ? SOUND
+               : ANEW;
+}
+
+/* Each word stands for a live record of its generation in one of its own buckets; what the
+ * records charge fits the file system. Left-overs of dead processes are no damage. */
+bool fc__control_sound(const fc_cache *cache) {
+    uint64_t sum = 0;
+    fc__filesystem fs;
+    for (uint32_t slot = 0; slot < 2 * cache->capacity; slot++) {
+        uint64_t word = fc__slot(cache, slot);
+        uint32_t number = fc__word_record(word), at;
+        if (!word)
+            continue;
+        if (number >= cache->capacity || (word & 1))
+            return false;
+        const fc__record *r = &cache->records[number];
+        fc__hash hash = {atomic_load(&r->hash_low), atomic_load(&r->hash_high)};
+        if (atomic_load(&r->status) != fc__status(FC__LIVE, fc__word_generation(word)) ||
+            fc__word(hash.high, fc__word_generation(word), number) != word ||
+            !fc__index_holds(cache, hash, word, &at) || at != slot ||
+            fc__index_find(cache, hash, &at) != word)
+            return false;
+    }
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        const fc__record *r = &cache->records[i];
+        uint64_t status = atomic_load(&r->status);
+        if (status >> 26 || atomic_load(&r->segments) > FC__MAX_SEGMENTS ||
+            (fc__status_state(status) == FC__FREE && atomic_load(&r->charged)))
+            return false;
+        sum += atomic_load(&r->charged);
+    }
+    return fc__os_filesystem(cache->dir, &fs) < 0 || sum <= fs.size_bytes / FC__PAGE;
+}
+
+/* Opens, maps and judges. ANEW too when there is none. */
+static int look(fc_cache *cache, verdict *found, fc_error *error) {
+    struct stat info;
+    *found = ANEW;
+    int fd = fc__os_open(cache->dir, "control", cache->read_only ? O_RDONLY : O_RDWR, 0);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : fail_directory(cache, errno, "open control in", error);
+    int status = 0;
+    fc__control *control = NULL;
+    if (fc__os_stat(fd, &info) < 0)
+        status = fail_directory(cache, errno, "look at control in", error);
+    else if ((uint64_t)info.st_size >= sizeof *control) {
+        control = fc__os_map(fd, (size_t)info.st_size,
+                             cache->read_only ? FC__MAP_READ : FC__MAP_SHARED);
+        if (!control)
+            status = fail_directory(cache, errno, "map control in", error);
+    }
+    fc__os_close(fd);
+    if (!control)
+        return status;
+    *found = judge_header(control, (uint64_t)info.st_size);
+    if (*found == SOUND) {
+        point_into(cache, control, control->capacity);
+        cache->control_inode = info.st_ino;
+    } else
+        fc__os_unmap(control, (size_t)info.st_size);
+    return 0;
+}
+
+static void forget(fc_cache *cache) {
+    fc__os_unmap(cache->control, cache->control_bytes);
+    cache->control = NULL;
+    cache->control_bytes = 0;
+}
+
+static int unlink_one(void *context, const char *name) {
+    fc_cache *cache = context;
+    fc__os_unlink(cache->frames, name);
+    return 0;
+}
+
+static void fill_header(fc_cache *cache, uint32_t capacity) {
+    fc__control *c = cache->control;
+    extent e = extent_of(capacity);
+    c->version = FC__CONTROL_VERSION;
+    c->byte_order = FC__BYTE_ORDER;
+    c->page_bytes = (uint32_t)FC__PAGE;
+    c->capacity = capacity;
+    c->instance = fc__os_random();
+    c->control_bytes = e.bytes;
+    c->slots_offset = e.slots;
+    c->records_offset = e.records;
+    c->ghosts_offset = e.ghosts;
+    fc__os_boot_id(c->boot_id);
+    c->created_ns = fc__os_realtime_ns();
+    atomic_store(&c->high_percent, cache->settings.high_percent);
+    atomic_store(&c->low_percent, cache->settings.low_percent);
+    atomic_store(&c->used, fc__units(e.bytes) << 24);
+    for (uint32_t i = 0; i < capacity; i++)
+        atomic_store_explicit(&cache->records[i].status, fc__status(FC__FREE, 1),
+                              memory_order_relaxed);
+}
+
+/* Under the exclusive attach lock: nobody maps the old file. */
+static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
+    uint32_t capacity = cache->settings.capacity, rule = 0;
+    uint64_t units = 0;
+    struct stat info;
+    if (!capacity)
+        capacity = fs->size_bytes < SMALL_FS_BYTES ? 8192 : 65536;
+    cache->control_bytes = extent_of(capacity).bytes;
+    int status = fc__budget_resolve(cache, &cache->settings.budget, &units, &rule, error);
+    if (status)
+        return status;
+    if (fc__os_lock_selftest(cache->frames) < 0)
+        return errno ? fail_directory(cache, errno, "try locks in", error)
+                     : fc__fail(error, FC_E_UNSUPPORTED,
+                                "a mapping in %s (%s) does not keep its lease: set "
+                                "FRAMECACHE_DIR to a directory on tmpfs (/dev/shm) or a "
+                                "local ext4 or xfs", cache->settings.dir, fs->name);
+    int fd = fc__os_open(cache->dir, "control", O_CREAT | O_RDWR, cache->file_mode);
+    if (fd < 0)
+        return fail_directory(cache, errno, "create control in", error);
+    fc__control *control = NULL;
+    if (fc__os_truncate(fd, 0) == 0 &&
+        (!cache->file_chmod || fc__os_chmod(fd, cache->file_mode) == 0) &&
+        fc__os_reserve(fd, 0, cache->control_bytes) == 0 && fc__os_stat(fd, &info) == 0)
+        control = fc__os_map(fd, cache->control_bytes, FC__MAP_SHARED);
+    if (!control) {
+        status = fail_directory(cache, errno, "make control in", error);
+        fc__os_truncate(fd, 0);
+        fc__os_close(fd);
+        return status;
+    }
+    fc__os_close(fd);
+    fc__os_list(cache->frames, unlink_one, cache);
+    point_into(cache, control, capacity);
+    cache->control_inode = info.st_ino;
+    fill_header(cache, capacity);
+    fc__budget_apply(cache, units, rule);
+    FC__STEP("create-magic");
+    /* Release: pairs with the acquire of judge_header(). */
+    atomic_store_explicit(&control->magic, FC__CONTROL_MAGIC, memory_order_release);
+    fc__log(cache, FC_LEVEL_INFO, "made an empty cache in %s", cache->settings.dir);
+    return 0;
+}
+
+/* ---- Attaching ---- */
+
+static int fail_newer(const fc_cache *cache, fc_error *error) {
+    return fc__fail(error, FC_E_VERSION, "the cache in %s was made by a newer version of "
+                    "framecache: upgrade, or set FRAMECACHE_DIR to another directory",
+                    cache->settings.dir);
+}
+
+static bool is_current_file(const fc_cache *cache, int fd) {
+    struct stat here, named;
+    return fc__os_stat(fd, &here) == 0 && fc__os_stat_at(cache->dir, "locks", &named) == 0 &&
+           here.st_ino == named.st_ino;
+}
+
+/* With the lock held exclusively: alone, so all can be looked at, and mended. */
+static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
+                        fc_error *error) {
+    verdict found;
+    int status = look(cache, &found, error);
+    if (status)
+        return status;
+    if (found == NEWER)
+        return fail_newer(cache, error);
+    if (found == SOUND && fc__control_sound(cache)) {
+        fc__sweep(cache);
+        return 0;
+    }
+    if (found == SOUND) {
+        fc__log(cache, FC_LEVEL_WARNING, "control in %s is damaged: the cache is made anew",
+                cache->settings.dir);
+        forget(cache);
+    }
+    if (!create_allowed && found == ANEW)
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s", cache->settings.dir);
+    return create(cache, fs, error);
+}
+
+/* One try: 0 attached (lock held shared on `fd`), FC_E_BUSY: again, or an error. */
+static int attach_once(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
+                       int fd, fc_error *error) {
+    uint64_t at = fc__lock_offset(FC__LOCK_ATTACH, 0);
+    verdict found;
+    if (!cache->read_only && fc__os_range(fd, FC__EXCLUSIVE, at) == 0) {
+        if (!is_current_file(cache, fd))
+            return FC_E_BUSY;
+        int status = attach_alone(cache, fs, create_allowed, error);
+        return status ? status : fc__os_range(fd, FC__SHARED, at) == 0 ? 0 : FC_E_BUSY;
+    }
+    if (fc__os_range(fd, FC__SHARED, at) < 0 || !is_current_file(cache, fd))
+        return FC_E_BUSY;
+    int status = look(cache, &found, error);
+    if (status)
+        return status;
+    if (found == NEWER)
+        return fail_newer(cache, error);
+    return found == SOUND ? 0 : FC_E_BUSY;
+}
+
+static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
+                          fc_error *error) {
+    int64_t end = fc__os_monotonic_ns() + ATTACH_NS;
+    int flags = cache->read_only ? O_RDONLY : O_RDWR | (create_allowed ? O_CREAT : 0);
+    for (;;) {
+        int fd = fc__os_open(cache->dir, "locks", flags, cache->file_mode);
+        if (fd < 0 && errno == ENOENT)
+            return fc__fail(error, FC_E_MISS, "there is no cache in %s",
+                            cache->settings.dir);
+        if (fd < 0)
+            return fail_directory(cache, errno, "open locks in", error);
+        if (cache->file_chmod && !cache->read_only)
+            fc__os_chmod(fd, cache->file_mode);
+        int status = attach_once(cache, fs, create_allowed, fd, error);
+        if (!status) {
+            cache->attached = fc__os_map(fd, FC__PAGE, FC__MAP_NONE);
+            if (!cache->attached)
+                status = fail_directory(cache, errno, "map locks in", error);
+        }
+        fc__os_close(fd);
+        if (status != FC_E_BUSY)
+            return status;
+        if (cache->control)
+            forget(cache);
+        if (fc__os_monotonic_ns() > end)
+            return fc__fail(error, FC_E_BUSY,
+                            "control in %s is being made, or is damaged while others are "
+                            "attached: stop them or try again", cache->settings.dir);
+        fc__os_sleep_ns(ATTACH_STEP_NS);
+    }
+}
+
+/* What was asked for expressly holds for all; what was not leaves the others' choice. */
+static int apply_settings(fc_cache *cache, fc_error *error) {
+    const fc__settings *s = &cache->settings;
+    uint64_t units;
+    uint32_t rule;
+    if (cache->read_only)
+        return 0;
+    if (s->origin[FC__SETTING_watermarks] != FC__DEFAULT) {
+        atomic_store(&cache->control->high_percent, s->high_percent);
+        atomic_store(&cache->control->low_percent, s->low_percent);
+    }
+    if (s->origin[FC__SETTING_budget] == FC__DEFAULT) {
+        if (s->origin[FC__SETTING_pool] != FC__DEFAULT)
+            fc__budget_apply(cache, atomic_load(&cache->control->budget_units),
+                             atomic_load(&cache->control->budget_rule));
+        return 0;
+    }
+    int status = fc__budget_resolve(cache, &s->budget, &units, &rule, error);
+    if (status)
+        return status;
+    fc__budget_apply(cache, units, rule);
+    return 0;
+}
+
+int fc__control_attach(fc_cache *cache, fc_error *error) {
+    bool create_allowed = !cache->read_only && !cache->no_create;
+    fc__filesystem fs;
+    int status = open_directory(cache, create_allowed, error);
+    if (!status)
+        status = check_filesystem(cache, &fs, error);
+    if (!status)
+        status = open_frames(cache, create_allowed, error);
+    if (!status)
+        status = attach_control(cache, &fs, create_allowed, error);
+    if (!status)
+        status = apply_settings(cache, error);
+    if (status)
+        return status;
+    fc__checksum how = cache->settings.checksum;
+    if (how == FC__CHECKSUM_DEFAULT)
+        how = fs.memory ? FC__CHECKSUM_OFF : FC__CHECKSUM_COMMIT;
+    cache->checksums = how != FC__CHECKSUM_OFF;
+    cache->verify_maps = how == FC__CHECKSUM_MAP;
+    cache->epoch = atomic_load(&cache->control->pressure);
+    return 0;
+}
+
+void fc__control_detach(fc_cache *cache) {
+    if (cache->control)
+        forget(cache);
+    fc__os_unmap(cache->attached, FC__PAGE);
+    if (cache->frames >= 0)
+        fc__os_close(cache->frames);
+    if (cache->dir >= 0)
+        fc__os_close(cache->dir);
+}
+
+int fc__control_present(fc_cache *cache, fc_error *error) {
+    struct stat info;
+    if (!atomic_load(&cache->removed) &&
+        fc__os_stat_at(cache->dir, "control", &info) == 0 &&
+        info.st_ino == cache->control_inode)
+        return 0;
+    atomic_store(&cache->removed, true);
+    return fc__fail(error, FC_E_CLOSED, "the directory %s was removed under this process: "
+                    "open the cache again", cache->settings.dir);
+}

@@ -1,0 +1,619 @@
+/* Writing a frame: a record, its charge, its files, then one CAS that publishes it.
+ *
+ * FREE or POOL -> WRITING -> LIVE under the record lock; the manifest is held exclusively
+ * until it is complete. LIVE is set before the slot's CAS, so a kill leaves a WRITING record
+ * or a LIVE one that no slot holds: the sweep knows both. */
+#include "engine.h"
+#include "evict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#define MAX_CHARGE_TRIES 64
+
+static int check_cache(fc_cache *cache, fc_error *error) {
+    if (cache->read_only)
+        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
+                        cache->settings.dir);
+    if (atomic_load(&cache->closed) || atomic_load(&cache->removed))
+        return fc__fail(error, FC_E_CLOSED, "the cache in %s was closed or removed: open it "
+                        "again", cache->settings.dir);
+    return 0;
+}
+
+static int check_options(fc_put_options *out, const fc_put_options *options,
+                         fc_error *error) {
+    memset(out, 0, sizeof *out);
+    if (!options)
+        return 0;
+    memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
+    if (options->size < offsetof(fc_put_options, ttl_ms))
+        return fc__fail(error, FC_E_INVALID, "fc_put_options.size is %zu: set it to sizeof "
+                        "the struct", options->size);
+    if (out->flags)
+        return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: none are known to "
+                        "this version", out->flags);
+    if (out->ttl_ms < 0 && out->ttl_ms != FC_NEVER)
+        return fc__fail(error, FC_E_INVALID, "ttl of %lld ms: give more than 0, 0 for the "
+                        "cache's own, or FC_NEVER", (long long)out->ttl_ms);
+    if (isnan(out->cost_s) || out->cost_s < 0 || isinf(out->cost_s))
+        return fc__fail(error, FC_E_INVALID, "cost of %g s: give 0 or more", out->cost_s);
+    return 0;
+}
+
+int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
+                     const fc_put_options *options, fc_error *error) {
+    memset(writer, 0, offsetof(fc__writer, key));
+    writer->cache = cache;
+    writer->lock.fd = -1;
+    writer->manifest = -1;
+    writer->fork_generation = fc__fork_generation();
+    writer->started_ns = fc__os_monotonic_ns();
+    int status = check_cache(cache, error);
+    if (status)
+        return status;
+    if (!key.data || !key.size || key.size > FC__KEY_BYTES)
+        return fc__fail(error, FC_E_INVALID, "a key has 1 to %u bytes, this one has %zu",
+                        FC__KEY_BYTES, key.size);
+    writer->key_bytes = (uint32_t)key.size;
+    memcpy(writer->key, key.data, key.size);
+    writer->hash = fc__hash_key(key);
+    return check_options(&writer->options, options, error);
+}
+
+static fc_bytes key_of(const fc__writer *writer) {
+    return (fc_bytes){writer->key, writer->key_bytes};
+}
+
+static fc__record *record_of(const fc__writer *writer) {
+    return &writer->cache->records[writer->record];
+}
+
+int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error) {
+    if (sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG) {
+        fc__count(cache, FC__COUNT_refused_nospace, 1);
+        return fc__fail_errno(error, FC_E_NOSPACE, sys_errno,
+                              "the file system of %s is full (%s): free space there, or set "
+                              "FRAMECACHE_BUDGET below what it can hold",
+                              cache->settings.dir, what);
+    }
+    if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM)
+        return fc__fail_errno(error, FC_E_NOMEM, sys_errno, "no descriptor, mapping or "
+                              "memory left (%s): see ulimit -n", what);
+    if (sys_errno == ENOENT && fc__control_present(cache, error))
+        return FC_E_CLOSED;
+    return fc__fail_errno(error, FC_E_SYSTEM, sys_errno, "cannot write in %s (%s)",
+                          cache->settings.dir, what);
+}
+
+/* ---- Layout of the manifest file ---- */
+
+typedef struct shape {
+    uint64_t segments_offset, body_offset, data_offset, data_bytes;
+    uint64_t file_bytes, units, stored_bytes;
+} shape;
+
+static shape shape_of(const fc__writer *writer, const fc__content *content) {
+    shape s;
+    s.segments_offset = fc__round_up(sizeof(fc__manifest) + writer->key_bytes, 8);
+    s.body_offset = s.segments_offset + 8ull * content->segment_count;
+    s.data_offset = fc__round_up(s.body_offset + content->body_bytes, 64);
+    s.data_bytes = content->inlined && content->segment_count ? content->segment_bytes[0] : 0;
+    s.file_bytes = s.data_offset + s.data_bytes;
+    s.units = fc__units(s.file_bytes);
+    s.stored_bytes = 0;
+    for (uint32_t i = 0; i < content->segment_count; i++) {
+        s.stored_bytes += content->segment_bytes[i];
+        s.units += content->inlined ? 0 : fc__units(content->segment_bytes[i]);
+    }
+    return s;
+}
+
+static void fill_manifest(const fc__writer *writer, const fc__content *content,
+                          const shape *s, char *buffer) {
+    fc__manifest *m = (fc__manifest *)buffer;
+    memset(buffer, 0, s->segments_offset);
+    m->magic = FC__MANIFEST_MAGIC;
+    m->version = FC__MANIFEST_VERSION;
+    m->header_bytes = sizeof *m;
+    m->committed = 1;
+    m->instance = writer->cache->control->instance;
+    m->generation = writer->generation;
+    m->record = writer->record;
+    m->created_ns = fc__now_ns(writer->cache);
+    m->flags = content->inlined ? FC__MANIFEST_INLINE : 0;
+    m->key_bytes = writer->key_bytes;
+    m->segment_count = content->segment_count;
+    m->segments_offset = s->segments_offset;
+    m->body_offset = s->body_offset;
+    m->body_bytes = content->body_bytes;
+    m->data_offset = s->data_offset;
+    m->data_bytes = s->data_bytes;
+    m->rows = content->rows;
+    m->columns = content->columns;
+    m->stored_bytes = s->stored_bytes;
+    memcpy(m + 1, writer->key, writer->key_bytes);
+    memcpy(buffer + s->segments_offset, content->segment_bytes,
+           8ull * content->segment_count);
+    content->encode(content->context, buffer + s->body_offset);
+    memset(buffer + s->body_offset + content->body_bytes, 0,
+           s->data_offset - s->body_offset - content->body_bytes);
+}
+
+/* ---- Taking a record and its charge ---- */
+
+static int fail_capacity(fc_cache *cache, fc_error *error) {
+    return fc__fail(error, FC_E_BUDGET,
+                    "all %u records are in use by readers or writers: raise "
+                    "FRAMECACHE_CAPACITY (the cache must be made anew) or release frames",
+                    cache->capacity);
+}
+
+static int allocate_record(fc__writer *writer, fc_error *error) {
+    fc_cache *cache = writer->cache;
+    for (int attempt = 0; attempt < 8; attempt++) {
+        int status = fc__record_allocate(cache, &writer->record, &writer->generation,
+                                         &writer->lock);
+        if (status != FC_E_BUSY)
+            return status ? fc__fail_write(cache, errno, "a lock", error) : 0;
+        if (attempt == 0)
+            fc__pool_trim(cache, 0, true);
+        else if (attempt == 1)
+            fc__sweep(cache);
+        else if (!fc__evict_one(cache, NULL))
+            break;
+    }
+    return fail_capacity(cache, error);
+}
+
+static int take_record(fc__writer *writer, uint64_t units, bool inlined,
+                       fc_error *error) {
+    int status = fc__pool_take(writer->cache, units, inlined, &writer->record,
+                               &writer->generation, &writer->lock);
+    writer->recycled = status == 0;
+    if (status)
+        status = allocate_record(writer, error);
+    if (status)
+        return status;
+    fc__record *record = record_of(writer);
+    writer->old_segments = writer->recycled ? atomic_load(&record->segments) : 0;
+    FC__STEP("put-writing");
+    return 0;
+}
+
+/* A frame of more than half the budget cannot stand beside its old version. */
+static void evict_own_old(fc__writer *writer, uint64_t units) {
+    fc_cache *cache = writer->cache;
+    uint32_t slot;
+    uint64_t word = fc__index_find(cache, writer->hash, &slot);
+    if (!word || units <= atomic_load(&cache->control->budget_units) / 2 ||
+        fc__budget_fits(cache, units) || writer->options.expect)
+        return;
+    uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
+    fc__table_drop_key(cache, writer->hash, word);
+    fc__reclaim_record(cache, fc__word_record(word), status, FC__RECLAIM_EVICT,
+                       FC_MISS_EVICTED);
+}
+
+static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
+    fc_cache *cache = writer->cache;
+    fc__shortage shortage = {0};
+    for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
+        if (fc__charge(cache, record_of(writer), units) == 0)
+            return 0;
+        if (fc__make_room(cache, units, &shortage))
+            break;
+    }
+    return fc__fail_budget(cache, units, &shortage, error);
+}
+
+static int check_size(fc_cache *cache, uint64_t units, fc_error *error) {
+    if (fc__control_units(cache) + units > atomic_load(&cache->control->budget_units))
+        return fc__fail_budget(cache, units, NULL, error);
+    return 0;
+}
+
+/* ---- Files ---- */
+
+int fc__create_file(fc_cache *cache, const char *name) {
+    int fd = fc__fd_open(cache->frames, name, O_CREAT | O_EXCL | O_RDWR, cache->file_mode);
+    if (fd < 0 && errno == EEXIST) {
+        fc__os_unlink(cache->frames, name);
+        fd = fc__fd_open(cache->frames, name, O_CREAT | O_EXCL | O_RDWR, cache->file_mode);
+    }
+    if (fd >= 0 && cache->file_chmod && fc__os_chmod(fd, cache->file_mode) < 0) {
+        fc__fd_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* The old manifest of a recycled record if nobody leases it, else a new one. A late reader
+ * of the old frame may still come to lease the file: it finds it held, or another
+ * generation in it. */
+static int open_manifest(fc__writer *writer, fc_error *error) {
+    fc_cache *cache = writer->cache;
+    char name[16];
+    fc__manifest_name(name, writer->record);
+    if (writer->recycled)
+        writer->manifest = fc__fd_open(cache->frames, name, O_RDWR, 0);
+    if (writer->manifest >= 0 && fc__os_lease(writer->manifest, FC__EXCLUSIVE) < 0) {
+        fc__fd_close(writer->manifest);
+        writer->manifest = -1;
+        fc__os_unlink(cache->frames, name);
+    }
+    if (writer->manifest >= 0)
+        return 0;
+    writer->manifest = fc__create_file(cache, name);
+    if (writer->manifest < 0)
+        return fc__fail_write(cache, errno, "a manifest", error);
+    if (fc__os_lease(writer->manifest, FC__EXCLUSIVE) < 0)
+        return fc__fail_write(cache, errno, "a lease", error);
+    FC__STEP("put-manifest");
+    return 0;
+}
+
+/* ---- Publishing ---- */
+
+static int check_expected(fc__writer *writer, fc_error *error) {
+    uint64_t expect = writer->options.expect, found = 0;
+    char text[80];
+    uint32_t slot;
+    int64_t since;
+    if (!expect)
+        return 0;
+    uint64_t word = fc__index_find(writer->cache, writer->hash, &slot);
+    fc__record *record = &writer->cache->records[fc__word_record(word)];
+    if (word && !fc__record_expired(writer->cache, record, &since))
+        found = atomic_load(&record->sequence);
+    if (expect == FC_ABSENT ? !found : found == expect)
+        return 0;
+    fc__key_text(text, key_of(writer));
+    if (expect == FC_ABSENT)
+        return fc__fail(error, FC_E_CONFLICT, "key '%s' has a frame already (sequence %llu)",
+                        text, (unsigned long long)found);
+    return fc__fail(error, FC_E_CONFLICT,
+                    "key '%s' has sequence %llu, not %llu: get it again (0: no frame)", text,
+                    (unsigned long long)found, (unsigned long long)expect);
+}
+
+static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t units) {
+    fc_cache *cache = writer->cache;
+    fc__record *r = record_of(writer);
+    const fc_put_options *options = &writer->options;
+    int64_t ttl = options->ttl_ms ? options->ttl_ms : cache->settings.ttl_ms;
+    int64_t expires = FC__EXPIRES_NEVER;
+    if (ttl != FC_NEVER && (__builtin_mul_overflow(ttl, 1000000, &expires) ||
+                            __builtin_add_overflow(expires, m->created_ns, &expires)))
+        expires = FC__EXPIRES_NEVER;
+    double cost = options->cost_s > 0 ? options->cost_s
+                                      : fc__evict_default_cost(units * FC__PAGE);
+    atomic_store_explicit(&r->hash_low, writer->hash.low, memory_order_relaxed);
+    atomic_store_explicit(&r->hash_high, writer->hash.high, memory_order_relaxed);
+    atomic_store_explicit(&r->expires_ns, expires, memory_order_relaxed);
+    atomic_store_explicit(&r->ttl_ms, ttl, memory_order_relaxed);
+    atomic_store_explicit(&r->tick, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->uses, 1, memory_order_relaxed);
+    atomic_store_explicit(&r->base, atomic_load(&cache->control->inflation),
+                          memory_order_relaxed);
+    atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
+    atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
+    atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
+    atomic_store_explicit(&r->flags, options->cost_s > 0, memory_order_relaxed);
+    /* seq_cst: the sweep that sees LIVE sees the fields. */
+    atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
+}
+
+typedef struct published {
+    uint64_t old;
+    fc__handle *handle, *dropped;
+} published;
+
+/* Maps first, so that nothing can fail after the CAS; all inside the gate. */
+static int map_and_publish(fc__writer *writer, uint64_t word, bool map, published *p) {
+    fc_cache *cache = writer->cache;
+    uint32_t slot = 0;
+    int status = 0;
+    fc__gate_enter();
+    if (map)
+        status = fc__lease_map(cache, writer->manifest, writer->hash, word, 0,
+                               key_of(writer), &p->handle);
+    if (!status)
+        status = fc__index_publish(cache, writer->hash, word, &p->old, &slot);
+    if (!status && p->handle) {
+        p->handle->slot = slot;
+        fc__table_insert(p->handle, &p->dropped);
+    } else if (p->handle)
+        fc__handle_unmap(p->handle);
+    fc__gate_leave();
+    if (status && p->handle) {
+        fc__handle_free_frame(p->handle);
+        fc__free(p->handle);
+        fc__cache_unref(cache);
+        p->handle = NULL;
+    }
+    return status;
+}
+
+static int publish_word(fc__writer *writer, bool map, published *p, fc_error *error) {
+    fc_cache *cache = writer->cache;
+    uint64_t word = fc__word(writer->hash.high, writer->generation, writer->record);
+    for (int attempt = 0; attempt < 4; attempt++) {
+        int status = map_and_publish(writer, word, map, p);
+        if (!status)
+            return 0;
+        if (status != FC_E_BUSY)
+            return fc__fail_write(cache, status == FC_E_NOMEM ? ENOMEM : errno,
+                                  "mapping the new frame", error);
+        if (!fc__evict_one(cache, &writer->hash))
+            break;
+    }
+    return fc__fail(error, FC_E_BUDGET, "the index has no slot for this key and its "
+                    "neighbours are in use: raise FRAMECACHE_CAPACITY");
+}
+
+/* From the key lock to the CAS. The manifest is complete in `buffer` but for sequence and
+ * checksum. */
+static int commit_locked(fc__writer *writer, char *buffer, const shape *s, bool map,
+                         published *p, fc_error *error) {
+    fc_cache *cache = writer->cache;
+    fc__manifest *m = (fc__manifest *)buffer;
+    int status = check_expected(writer, error);
+    if (status)
+        return status;
+    m->sequence = atomic_fetch_add(&cache->control->sequence, 1) + 1;
+    m->checksum = fc__manifest_checksum(m);
+    if (fc__os_write(writer->manifest, buffer, s->file_bytes, 0) < 0)
+        return fc__fail_write(cache, errno, "a manifest", error);
+    FC__STEP("put-committed");
+    fill_record(writer, m, s->units);
+    FC__STEP("put-live");
+    /* Not atomic in the kernel, but who takes it exclusively needs the record lock. */
+    if (fc__os_lease(writer->manifest, FC__SHARED) < 0)
+        return fc__fail_write(cache, errno, "a lease", error);
+    status = publish_word(writer, map, p, error);
+    FC__STEP("put-published");
+    return status;
+}
+
+static int publish(fc__writer *writer, char *buffer, const shape *s, fc__handle **out,
+                   fc_error *error) {
+    fc_cache *cache = writer->cache;
+    published p = {0};
+    fc__lock key_lock;
+    char text[80];
+    int status = fc__lock_wait(cache, FC__LOCK_KEY, writer->hash.low,
+                               cache->settings.reclaim_wait_ms, &key_lock);
+    if (status == FC_E_BUSY)
+        return fc__fail(error, FC_E_BUSY, "another process is committing key '%s' and has "
+                        "not finished in %lld ms (is it stopped?)",
+                        fc__key_text(text, key_of(writer)),
+                        (long long)cache->settings.reclaim_wait_ms);
+    if (status)
+        return fc__fail_write(cache, errno, "a lock", error);
+    FC__STEP("put-key-locked");
+    status = commit_locked(writer, buffer, s, out != NULL, &p, error);
+    fc__lock_release(cache, &key_lock);
+    if (status)
+        return status;
+    fc__lock_release(cache, &writer->lock);
+    if (!p.handle)
+        fc__os_lease(writer->manifest, FC__UNLOCK);
+    fc__fd_close(writer->manifest);
+    fc__wait_bump(cache, writer->hash);
+    fc__handles_free(p.dropped);
+    if (p.old)
+        fc__reclaim_word(cache, writer->hash, p.old);
+    fc__count(cache, FC__COUNT_puts, 1);
+    fc__count(cache, FC__COUNT_replaced, p.old != 0);
+    fc__count(cache, FC__COUNT_put_bytes, s->stored_bytes);
+    fc__count(cache, FC__COUNT_put_ns,
+              (uint64_t)(fc__os_monotonic_ns() - writer->started_ns));
+    if (out)
+        *out = p.handle;
+    return 0;
+}
+
+/* Gives everything back: as a reclaim, by the holder of the record lock. */
+static void abandon(fc__writer *writer) {
+    fc_cache *cache = writer->cache;
+    fc__record *record = record_of(writer);
+    if (writer->lock.fd < 0)
+        return;
+    fc__unlink_files(cache, writer->record, atomic_load(&record->segments));
+    if (writer->manifest >= 0) {
+        fc__os_lease(writer->manifest, FC__UNLOCK);
+        fc__fd_close(writer->manifest);
+    }
+    fc__uncharge(cache, record, atomic_load(&record->charged));
+    atomic_store(&record->segments, 0);
+    atomic_store(&record->status, fc__status(FC__FREE, writer->generation + 1));
+    fc__lock_release(cache, &writer->lock);
+}
+
+/* ---- The three ways to write ---- */
+
+static int write_to_memory(void *context, uint32_t segment, uint64_t offset,
+                           const void *data, size_t bytes, fc_error *error) {
+    (void)segment;
+    (void)error;
+    memcpy((char *)context + offset, data, bytes);
+    return 0;
+}
+
+/* Segments, then the manifest with what it knows of them; with the whole frame inline,
+ * the manifest only. */
+static int write_all(fc__writer *writer, const fc__content *content, const shape *s,
+                     fc__handle **out, fc_error *error) {
+    fc__record *record = record_of(writer);
+    int status = 0;
+    char *buffer = fc__malloc(s->file_bytes);
+    if (!buffer)
+        return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
+                        (unsigned long long)s->file_bytes);
+    if (!content->inlined || writer->old_segments || writer->ground_count)
+        status = fc__segments_write(writer, content, error);
+    for (size_t i = 0; content->inlined && !status && i < content->job_count; i++)
+        status = content->run(content->context, i, write_to_memory,
+                              buffer + s->data_offset, error);
+    if (!status) {
+        fill_manifest(writer, content, s, buffer);
+        uint64_t charged = atomic_load(&record->charged);
+        struct stat info;
+        if (charged > s->units && /* a smaller frame in recycled or reserved files */
+            (fc__os_stat(writer->manifest, &info) < 0 ||
+             (fc__units((uint64_t)info.st_size) > fc__units(s->file_bytes) &&
+              fc__os_truncate(writer->manifest, s->file_bytes) < 0)))
+            status = fc__fail_write(writer->cache, errno, "a manifest", error);
+        else if (charged > s->units)
+            fc__uncharge(writer->cache, record, charged - s->units);
+    }
+    if (!status)
+        status = publish(writer, buffer, s, out, error);
+    fc__free(buffer);
+    return status;
+}
+
+int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **out,
+                   fc_error *error) {
+    shape s = shape_of(writer, content);
+    int status = check_size(writer->cache, s.units, error);
+    if (status)
+        return status;
+    evict_own_old(writer, s.units);
+    status = take_record(writer, s.units, content->inlined, error);
+    if (status)
+        return status;
+    uint64_t has = atomic_load(&record_of(writer)->charged);
+    if (s.units > has)
+        status = charge(writer, s.units - has, error);
+    FC__STEP("put-charged");
+    if (!status)
+        status = open_manifest(writer, error);
+    if (!status)
+        status = write_all(writer, content, &s, out, error);
+    if (status)
+        abandon(writer);
+    return status;
+}
+
+int fc__writer_open(fc__writer *writer, fc_error *error) {
+    int status = allocate_record(writer, error);
+    if (!status)
+        status = charge(writer, 1, error); /* the least that a manifest takes */
+    if (!status)
+        status = open_manifest(writer, error);
+    if (status)
+        abandon(writer);
+    return status;
+}
+
+static int grow_grounds(fc__writer *writer, uint32_t segment, fc_error *error) {
+    uint32_t count = writer->ground_count ? writer->ground_count : 8;
+    if (segment < writer->ground_count)
+        return 0;
+    while (count <= segment)
+        count *= 2;
+    fc__ground_map *more = fc__realloc(writer->grounds, count * sizeof *more);
+    if (!more)
+        return fc__fail(error, FC_E_NOMEM, "no memory for %u segments", segment);
+    memset(more + writer->ground_count, 0,
+           (count - writer->ground_count) * sizeof *more);
+    writer->grounds = more;
+    writer->ground_count = count;
+    return 0;
+}
+
+/* Charged, then reserved, then mapped: a store can neither exceed the budget nor meet a
+ * full file system. */
+int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **out,
+                   fc_error *error) {
+    fc_cache *cache = writer->cache;
+    fc__record *record = record_of(writer);
+    char name[24];
+    *out = NULL;
+    if (writer->fork_generation != fc__fork_generation())
+        return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
+    if (segment >= FC__MAX_SEGMENTS)
+        return fc__fail(error, FC_E_INVALID, "more than %u segments", FC__MAX_SEGMENTS);
+    int status = grow_grounds(writer, segment, error);
+    if (status)
+        return status;
+    fc__ground_map *ground = &writer->grounds[segment];
+    uint64_t want = fc__round_up(bytes ? bytes : 1, FC__PAGE), more = want - ground->bytes;
+    if (want <= ground->bytes) {
+        *out = ground->start;
+        return 0;
+    }
+    if ((status = check_size(cache, fc__units(want), error)) ||
+        (status = charge(writer, fc__units(more), error)))
+        return status;
+    if (atomic_load(&record->segments) < segment + 1)
+        atomic_store(&record->segments, segment + 1);
+    fc__segment_name(name, writer->record, segment);
+    int fd = ground->start ? fc__fd_open(cache->frames, name, O_RDWR, 0)
+                           : fc__create_file(cache, name);
+    void *start = NULL;
+    if (fd >= 0 && fc__os_reserve(fd, ground->bytes, more) == 0) {
+        start = fc__os_map(fd, want, FC__MAP_WRITE);
+        if (start && cache->settings.huge)
+            fc__os_huge(start, want);
+    }
+    if (!start) {
+        status = fc__fail_write(cache, errno, "reserving memory for a build", error);
+        if (fd >= 0) /* back to what it was, so that the charge fits the disk */
+            fc__os_truncate(fd, ground->bytes);
+        fc__fd_close(fd);
+        fc__uncharge(cache, record, fc__units(more));
+        return status;
+    }
+    fc__fd_close(fd);
+    fc__os_unmap(ground->start, ground->bytes);
+    *ground = (fc__ground_map){start, want};
+    *out = start;
+    return 0;
+}
+
+static void release_grounds(fc__writer *writer, bool unmap) {
+    for (uint32_t i = 0; unmap && i < writer->ground_count; i++)
+        fc__os_unmap(writer->grounds[i].start, writer->grounds[i].bytes);
+    fc__free(writer->grounds);
+    writer->grounds = NULL;
+    writer->ground_count = 0;
+}
+
+int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle **out,
+                      fc_error *error) {
+    if (writer->fork_generation != fc__fork_generation()) {
+        fc__writer_abort(writer);
+        return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
+    }
+    shape s = shape_of(writer, content);
+    int status = check_cache(writer->cache, error);
+    if (!status)
+        status = check_size(writer->cache, s.units, error);
+    /* Segments that are in place are charged already, the rest is not. */
+    uint64_t more = fc__units(s.file_bytes) - 1;
+    if (!content->inlined && content->segment_count)
+        more += fc__units(content->segment_bytes[0]);
+    if (!status && more)
+        status = charge(writer, more, error);
+    if (!status)
+        status = write_all(writer, content, &s, out, error);
+    if (status)
+        abandon(writer);
+    release_grounds(writer, true);
+    return status;
+}
+
+/* In a forked child there is nothing to give back: the mappings were not inherited, the
+ * descriptors are closed, the record is the parent's. */
+void fc__writer_abort(fc__writer *writer) {
+    bool own = writer->fork_generation == fc__fork_generation();
+    if (own)
+        abandon(writer);
+    release_grounds(writer, own);
+}

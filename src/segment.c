@@ -1,0 +1,335 @@
+/* Writing the segment files of a frame.
+ *
+ * Fresh pages are written by pwrite, which does not read them first; one file does not
+ * scale with threads, so each thread takes a segment. Recycled pages exist already: by
+ * pwrite too, but one big segment is written by several threads through a mapping
+ * (MADV_POPULATE_READ, then memcpy) where that is faster on this host, which is measured
+ * once, in the first put that can tell, and noted in control. */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define BIG_BYTES     ((uint64_t)32 << 20) /* worth a mapping */
+#define THREAD_BYTES  ((uint64_t)16 << 20) /* worth a second thread */
+#define MAX_THREADS   64u
+#define GATHER_BYTES  ((size_t)128 << 10)
+
+enum { METHOD_UNKNOWN, METHOD_WRITE, METHOD_MAP };
+
+/* A run of jobs that one thread does: a segment by pwrite, or a job of a mapped one. */
+typedef struct unit {
+    uint32_t segment;
+    size_t first, count;
+    void *map;
+    uint64_t map_bytes;
+} unit;
+
+typedef struct copy {
+    fc__writer *writer;
+    const fc__content *content;
+    unit *units;
+    size_t unit_count;
+    _Atomic size_t next;
+    _Atomic bool failed;
+    pthread_mutex_t mutex;
+    int status;
+    fc_error error;
+} copy;
+
+/* Small writes of one run are gathered, so that packed columns cost few calls. */
+typedef struct output {
+    copy *copy;
+    int fd;
+    char *map; /* or NULL */
+    char *gathered;
+    uint64_t at;
+    size_t count;
+} output;
+
+static int flush(output *o, fc_error *error) {
+    size_t count = o->count;
+    o->count = 0;
+    if (count && fc__os_write(o->fd, o->gathered, count, o->at) < 0)
+        return fc__fail_write(o->copy->writer->cache, errno, "a segment", error);
+    return 0;
+}
+
+static int write_segment(void *context, uint32_t segment, uint64_t offset, const void *data,
+                         size_t bytes, fc_error *error) {
+    output *o = context;
+    (void)segment;
+    if (o->map) {
+        memcpy(o->map + offset, data, bytes);
+        return 0;
+    }
+    bool follows = o->count && offset == o->at + o->count;
+    bool direct = bytes > GATHER_BYTES / 2 || !o->gathered;
+    int status = 0;
+    if (!follows || direct || o->count + bytes > GATHER_BYTES)
+        status = flush(o, error);
+    if (status)
+        return status;
+    if (direct)
+        return fc__os_write(o->fd, data, bytes, offset) == 0
+                   ? 0
+                   : fc__fail_write(o->copy->writer->cache, errno, "a segment", error);
+    if (!o->count)
+        o->at = offset;
+    memcpy(o->gathered + o->count, data, bytes);
+    o->count += bytes;
+    return 0;
+}
+
+/* The file of a segment, at most as long as it will be: recycled if the record has one that
+ * nobody else has open or mapped, else new. */
+static int open_segment(fc__writer *writer, uint32_t segment, uint64_t bytes,
+                        bool *recycled) {
+    fc_cache *cache = writer->cache;
+    struct stat info;
+    char name[24];
+    int fd = -1;
+    *recycled = false;
+    fc__segment_name(name, writer->record, segment);
+    if (segment < writer->old_segments)
+        fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1 &&
+        ((uint64_t)info.st_size <= bytes || fc__os_truncate(fd, bytes) == 0)) {
+        *recycled = (uint64_t)info.st_size >= bytes / 2;
+        fc__count(cache, FC__COUNT_recycled_bytes, bytes);
+        return fd;
+    }
+    if (fd >= 0) {
+        fc__fd_close(fd);
+        fc__os_unlink(cache->frames, name);
+    }
+    fc__count(cache, FC__COUNT_fresh_bytes, bytes);
+    return fc__create_file(cache, name);
+}
+
+static int run_jobs(copy *c, const unit *u, output *o, fc_error *error) {
+    int status = 0;
+    for (size_t i = 0; i < u->count && !status; i++)
+        status = c->content->run(c->content->context, u->first + i, write_segment, o, error);
+    return status ? status : flush(o, error);
+}
+
+static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
+    output o = {.copy = c, .fd = -1, .map = u->map, .gathered = gathered};
+    bool recycled;
+    if (u->map) {
+        uint64_t offset = c->content->job_offset(c->content->context, u->first);
+        uint64_t start = offset & ~(FC__PAGE - 1);
+        fc__os_populate((char *)u->map + start,
+                        c->content->job_bytes(c->content->context, u->first) + offset - start);
+        return run_jobs(c, u, &o, error);
+    }
+    o.fd = open_segment(c->writer, u->segment, c->content->segment_bytes[u->segment],
+                        &recycled);
+    if (o.fd < 0)
+        return fc__fail_write(c->writer->cache, errno, "a segment", error);
+    FC__STEP("put-segment");
+    int status = run_jobs(c, u, &o, error);
+    fc__fd_close(o.fd);
+    return status;
+}
+
+static void *work(void *argument) {
+    copy *c = argument;
+    char *gathered = fc__malloc(GATHER_BYTES);
+    fc_error error;
+    size_t at;
+    while (!atomic_load(&c->failed) && (at = atomic_fetch_add(&c->next, 1)) < c->unit_count) {
+        int status = run_unit(c, &c->units[at], gathered, &error);
+        if (!status)
+            continue;
+        pthread_mutex_lock(&c->mutex);
+        if (!c->status) {
+            c->status = status;
+            c->error = error;
+        }
+        pthread_mutex_unlock(&c->mutex);
+        atomic_store(&c->failed, true);
+    }
+    fc__free(gathered);
+    return NULL;
+}
+
+static void run_units(copy *c, uint64_t bytes) {
+    fc_cache *cache = c->writer->cache;
+    pthread_t helpers[MAX_THREADS];
+    uint32_t started = 0, threads = cache->settings.threads;
+    uint64_t worth = 1 + bytes / THREAD_BYTES;
+    if (!cache->threads_allowed)
+        threads = 1;
+    threads = threads > MAX_THREADS ? MAX_THREADS : threads;
+    threads = threads > worth ? (uint32_t)worth : threads;
+    threads = threads > c->unit_count ? (uint32_t)c->unit_count : threads;
+    while (started + 1 < threads &&
+           pthread_create(&helpers[started], NULL, work, c) == 0)
+        started++;
+    work(c);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(helpers[i], NULL);
+}
+
+/* ---- One big recycled segment ---- */
+
+/* Maps it, populated by page tables only: the pages are there. NULL: by pwrite then. */
+static void *map_recycled(fc__writer *writer, uint32_t segment, uint64_t bytes) {
+    struct stat info;
+    bool recycled;
+    void *map = NULL;
+    int fd = open_segment(writer, segment, bytes, &recycled);
+    if (fd < 0)
+        return NULL;
+    if (recycled && fc__os_stat(fd, &info) == 0) {
+        uint64_t has = (uint64_t)info.st_size;
+        if (has >= bytes || (fc__os_reserve(fd, has, bytes - has) == 0))
+            map = fc__os_map(fd, bytes, FC__MAP_WRITE);
+    }
+    fc__fd_close(fd);
+    return map;
+}
+
+/* Times the first two jobs of a mapped segment, one by pwrite and one by memcpy, and takes
+ * them off the list. Two threads share a mapping well and a file badly. */
+static int measure(copy *c, unit *write, unit *copy_unit, char *gathered, fc_error *error) {
+    fc_cache *cache = c->writer->cache;
+    unit by_write = *write;
+    char name[24];
+    uint64_t write_bytes = c->content->job_bytes(c->content->context, write->first);
+    uint64_t copy_bytes = c->content->job_bytes(c->content->context, copy_unit->first);
+    fc__segment_name(name, c->writer->record, write->segment);
+    output o = {.copy = c, .gathered = gathered,
+                .fd = fc__fd_open(cache->frames, name, O_RDWR, 0)};
+    if (o.fd < 0)
+        return fc__fail_write(cache, errno, "a segment", error);
+    int64_t start = fc__os_monotonic_ns();
+    int status = run_jobs(c, &by_write, &o, error);
+    int64_t middle = fc__os_monotonic_ns();
+    fc__fd_close(o.fd);
+    if (status || (status = run_unit(c, copy_unit, gathered, error)))
+        return status;
+    int64_t end = fc__os_monotonic_ns();
+    double rate_write = (double)write_bytes / (double)(middle - start + 1);
+    double rate_copy = (double)copy_bytes / (double)(end - middle + 1);
+    double gain = cache->threads_allowed && cache->settings.threads > 1 ? 1.5 : 1.0;
+    atomic_store(&cache->control->copy_method,
+                 rate_copy * gain > rate_write ? METHOD_MAP : METHOD_WRITE);
+    return 0;
+}
+
+/* ---- The plan of the work ---- */
+
+static bool wants_map(const fc__writer *writer, uint64_t bytes, uint64_t total) {
+    return writer->old_segments && bytes >= BIG_BYTES && bytes > total / 2 &&
+           atomic_load(&writer->cache->control->copy_method) != METHOD_WRITE;
+}
+
+static void plan_units(copy *c, uint64_t total) {
+    const fc__content *content = c->content;
+    unit *last = NULL;
+    for (size_t job = 0; job < content->job_count; job++) {
+        uint32_t segment = content->job_segment(content->context, job);
+        if (last && last->segment == segment) {
+            if (!last->map) {
+                last->count++;
+                continue;
+            }
+            unit *next = &c->units[c->unit_count++];
+            *next = *last;
+            next->first = job;
+            last = next;
+            continue;
+        }
+        last = &c->units[c->unit_count++];
+        *last = (unit){.segment = segment, .first = job, .count = 1};
+        uint64_t bytes = content->segment_bytes[segment];
+        if (wants_map(c->writer, bytes, total)) {
+            last->map = map_recycled(c->writer, segment, bytes);
+            last->map_bytes = last->map ? bytes : 0;
+        }
+    }
+}
+
+/* Files that the new frame does not have, and builds' files at their final lengths. */
+static int fit_files(fc__writer *writer, const fc__content *content, fc_error *error) {
+    uint32_t count = content->inlined ? 0 : content->segment_count;
+    uint32_t most = writer->old_segments > writer->ground_count ? writer->old_segments
+                                                                : writer->ground_count;
+    char name[24];
+    for (uint32_t i = 0; i < most; i++) {
+        uint64_t bytes = i < count ? content->segment_bytes[i] : 0;
+        bool built = i < writer->ground_count && writer->grounds[i].start;
+        if (bytes && !built)
+            continue;
+        fc__segment_name(name, writer->record, i);
+        if (!bytes) {
+            fc__os_unlink(writer->cache->frames, name);
+            continue;
+        }
+        int fd = fc__fd_open(writer->cache->frames, name, O_RDWR, 0);
+        if (fd < 0 || fc__os_truncate(fd, bytes) < 0) {
+            int status = fc__fail_write(writer->cache, errno, "a segment", error);
+            fc__fd_close(fd);
+            return status;
+        }
+        fc__fd_close(fd);
+    }
+    return 0;
+}
+
+static void unmap_units(copy *c) {
+    for (size_t i = 0; i < c->unit_count; i++)
+        if (c->units[i].map && (i == 0 || c->units[i - 1].map != c->units[i].map))
+            fc__os_unmap(c->units[i].map, c->units[i].map_bytes);
+}
+
+static int write_units(copy *c, uint64_t total, fc_error *error) {
+    int status = 0;
+    plan_units(c, total);
+    if (c->unit_count > 2 && c->units[0].map && c->units[0].map == c->units[1].map &&
+        atomic_load(&c->writer->cache->control->copy_method) == METHOD_UNKNOWN) {
+        char *gathered = fc__malloc(GATHER_BYTES);
+        status = measure(c, &c->units[0], &c->units[1], gathered, error);
+        fc__free(gathered);
+        atomic_store(&c->next, 2);
+    }
+    if (!status)
+        run_units(c, total);
+    unmap_units(c);
+    if (!status && c->status) {
+        status = c->status;
+        if (error)
+            *error = c->error;
+    }
+    return status;
+}
+
+int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error) {
+    fc__record *record = &writer->cache->records[writer->record];
+    uint32_t count = content->inlined ? 0 : content->segment_count;
+    uint64_t total = 0;
+    copy c = {.writer = writer, .content = content};
+    if (atomic_load(&record->segments) < count) /* before the first file appears */
+        atomic_store(&record->segments, count);
+    int status = fit_files(writer, content, error);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < count; i++)
+        total += content->segment_bytes[i];
+    if (!content->inlined && content->job_count) {
+        c.units = fc__malloc(content->job_count * sizeof *c.units);
+        if (!c.units)
+            return fc__fail(error, FC_E_NOMEM, "no memory for %zu jobs", content->job_count);
+        pthread_mutex_init(&c.mutex, NULL);
+        status = write_units(&c, total, error);
+        pthread_mutex_destroy(&c.mutex);
+        fc__free(c.units);
+    }
+    if (!status)
+        atomic_store(&record->segments, count);
+    return status;
+}
