@@ -74,7 +74,7 @@ static void put_node(fc__body_node *out, const fc__node *node, char *strings,
                      uint64_t *at) {
     put_texts(out, node, strings, at);
     out->flags = node->field->flags;
-    out->type = (uint32_t)node->field->type;
+    out->type = (uint32_t)node->type;
     out->first_child = node->first_child;
     out->child_count = node->field->child_count;
     out->dictionary = node->dictionary;

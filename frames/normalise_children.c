@@ -137,12 +137,18 @@ static int push_run_end(fc__plan *plan, fc__node *node, const fc__piece *piece,
     return 0;
 }
 
+static void widen(fc__node *ends, fc_type type, int32_t width, const char *format) {
+    ends->type = type;
+    ends->width = width;
+    ends->stored_format = format;
+}
+
 /* Run ends count rows of the whole column now: 16 or 32 bits may be too few. */
 static void widen_run_ends(fc__node *ends, int64_t rows) {
     if (rows > INT32_MAX && ends->width < 8)
-        ends->width = 8, ends->stored_format = "l";
+        widen(ends, FC_TYPE_INT64, 8, "l");
     else if (rows > INT16_MAX && ends->width < 4)
-        ends->width = 4, ends->stored_format = "i";
+        widen(ends, FC_TYPE_INT32, 4, "i");
 }
 
 static int push_run_ends(fc__plan *plan, fc__node *node, fc_error *error) {

@@ -60,6 +60,7 @@ static fc__node *add_node(fc__plan *plan, const fc__field *field, uint32_t colum
     fc__node *node = &plan->nodes[plan->node_count++];
 
     node->field = field;
+    node->type = field->type;
     node->stored_format = field->stored_format;
     node->width = field->width;
     node->column = column;

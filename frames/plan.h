@@ -60,7 +60,8 @@ typedef struct fc__node {
     fc__piece *pieces;
     size_t piece_count, piece_room;
     const int8_t *child_of;    /* unions: child of a type id, or -1 */
-    const char *stored_format; /* the field's, unless it had to be widened */
+    fc_type type;              /* the field's, as are these, unless widened */
+    const char *stored_format;
     int32_t width;             /* as stored */
     bool is_run_ends;
     uint32_t column; /* under which it stands: its number, counted from 0 */
