@@ -19,24 +19,26 @@ OUTSIDE = sorted(
 )
 
 SYSTEM_CALLS = """
-    open openat openat2 creat close dup dup2 dup3 read pread readv preadv write pwrite writev
-    pwritev lseek ftruncate truncate fallocate posix_fallocate fsync fdatasync msync sync
-    mmap munmap mremap mprotect madvise posix_madvise mlock munlock mincore
-    flock lockf fcntl ioctl stat fstat lstat fstatat statx statfs fstatfs statvfs fstatvfs
-    unlink unlinkat rename renameat renameat2 link linkat symlink mkdir mkdirat rmdir
-    chmod fchmod fchmodat chown fchown umask access faccessat opendir fdopendir readdir
-    closedir syscall futex clock_gettime clock_nanosleep gettimeofday time nanosleep usleep
-    sleep sysconf getrandom getuid geteuid getgid getegid getpid gettid getrlimit setrlimit
-    sched_getaffinity fork vfork clone kill raise fopen fdopen popen system socket eventfd
-    epoll_create1 epoll_wait epoll_ctl poll select inotify_init1 memfd_create getgroups
+    open openat openat2 creat close dup dup2 dup3 read pread readv preadv write
+    pwrite writev pwritev lseek ftruncate truncate fallocate posix_fallocate fsync
+    fdatasync msync sync mmap munmap mremap mprotect madvise posix_madvise mlock
+    munlock mincore flock lockf fcntl ioctl stat fstat lstat fstatat statx statfs
+    fstatfs statvfs fstatvfs unlink unlinkat rename renameat renameat2 link linkat
+    symlink mkdir mkdirat rmdir chmod fchmod fchmodat chown fchown umask access
+    faccessat opendir fdopendir readdir closedir syscall futex clock_gettime
+    clock_nanosleep gettimeofday time nanosleep usleep sleep sysconf getrandom
+    getuid geteuid getgid getegid getpid gettid getrlimit setrlimit
+    sched_getaffinity fork vfork clone kill raise fopen fdopen popen system socket
+    eventfd epoll_create1 epoll_wait epoll_ctl poll select inotify_init1
+    memfd_create getgroups
 """.split()
 PRINTING = """
-    printf fprintf vprintf vfprintf dprintf puts fputs putc fputc putchar fwrite perror psignal
-    syslog abort exit _exit quick_exit _Exit err errx warn warnx
+    printf fprintf vprintf vfprintf dprintf puts fputs putc fputc putchar fwrite
+    perror psignal syslog abort exit _exit quick_exit _Exit err errx warn warnx
 """.split()
 ALLOCATION = """
-    malloc calloc realloc reallocarray free aligned_alloc posix_memalign strdup strndup asprintf
-    vasprintf
+    malloc calloc realloc reallocarray free aligned_alloc posix_memalign strdup
+    strndup asprintf vasprintf
 """.split()
 
 
@@ -89,7 +91,9 @@ def test_the_two_halves_include_nothing_of_each_other_but_what_is_agreed(
         if included.startswith("framecache/"):
             continue
         base = included.removeprefix("frames/").removeprefix("src/")
-        of_frames = (ROOT / "frames" / base).exists() and not (ROOT / "src" / base).exists()
+        of_frames = (ROOT / "frames" / base).exists() and not (
+            ROOT / "src" / base
+        ).exists()
         if path.parent.name == "frames":
             assert of_frames or included == "status.h", f"{name_of(path)}: {included}"
         elif of_frames:
@@ -116,12 +120,16 @@ def test_memory_is_taken_where_tests_can_make_it_fail(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LIBRARY, ids=name_of)
 def test_the_library_keeps_nothing_per_thread(path: Path) -> None:
-    assert not re.search(r"\b(__thread|_Thread_local|thread_local)\b", code_of(path.read_text()))
+    assert not re.search(
+        r"\b(__thread|_Thread_local|thread_local)\b", code_of(path.read_text())
+    )
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=name_of)
 def test_everything_else_sees_the_public_headers_only(path: Path) -> None:
     for included in includes_of(path):
-        inside = any((ROOT / folder / included).exists() for folder in ("src", "frames", "."))
+        inside = any(
+            (ROOT / folder / included).exists() for folder in ("src", "frames", ".")
+        )
         beside = (path.parent / included).exists()
         assert beside or not inside or included.startswith("framecache/"), included

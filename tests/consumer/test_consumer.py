@@ -52,7 +52,9 @@ def cache_dir(tmp_path: Path) -> str:
 
 def version() -> str:
     lines = (ROOT / "include/framecache/framecache.h").read_text().splitlines()
-    parts = [line.split()[-1] for line in lines if line.startswith("#define FRAMECACHE_VER")]
+    parts = [
+        line.split()[-1] for line in lines if line.startswith("#define FRAMECACHE_VER")
+    ]
     return ".".join(parts)
 
 
@@ -90,11 +92,22 @@ def test_by_find_package(installed: Path, source: Path, cache_dir: str) -> None:
     check_runs(source / "build" / "consumer", cache_dir)
 
 
-def test_find_package_refuses_another_minor_version(installed: Path, source: Path) -> None:
+def test_find_package_refuses_another_minor_version(
+    installed: Path, source: Path
+) -> None:
     text = (source / "CMakeLists.txt").read_text()
-    (source / "CMakeLists.txt").write_text(text.replace("framecache 0.1 ", "framecache 0.2 "))
+    (source / "CMakeLists.txt").write_text(
+        text.replace("framecache 0.1 ", "framecache 0.2 ")
+    )
     done = subprocess.run(
-        ["cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={installed}"],
+        [
+            "cmake",
+            "-S",
+            source,
+            "-B",
+            source / "build",
+            f"-DCMAKE_PREFIX_PATH={installed}",
+        ],
         capture_output=True,
         text=True,
         env=clean_environment(),
@@ -111,8 +124,10 @@ def test_the_header_is_c_plus_plus_too(installed: Path, source: Path) -> None:
         "int main() { return fc_error_name(FC_E_MISS) == nullptr; }\n"
     )
     libraries = library_dir(installed)
-    run("c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{installed}/include",
-        source / "header.cc", "-o", source / "header", f"-L{libraries}", "-lframecache")  # fmt: skip
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    found = [f"-I{installed}/include", f"-L{libraries}"]
+    program = source / "header"
+    run("c++", *warnings, *found, f"{program}.cc", "-o", program, "-lframecache")
     run(source / "header", LD_LIBRARY_PATH=str(libraries))
 
 
