@@ -37,7 +37,7 @@ static struct span piece_span(const fc__node *node, fc__how how, const fc__piece
 }
 
 static int write_spans(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                       fc__writer *writer) {
+                       fc__pen *writer) {
     uint64_t at = 0;
     int code = 0;
 
@@ -46,7 +46,7 @@ static int write_spans(const fc__node *node, fc__how how, uint64_t from, uint64_
         uint64_t skip = from > at ? from - at : 0;
         uint64_t end = to - at < span.bytes ? to - at : span.bytes;
         if (skip < end)
-            code = fc__writer_put(writer, span.data + skip, end - skip);
+            code = fc__pen_put(writer, span.data + skip, end - skip);
         at += span.bytes;
     }
     return code;
@@ -105,15 +105,15 @@ static uint64_t whole_bytes(const fc__node *node, fc__how how, uint64_t from, ui
 }
 
 static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                      fc__writer *writer) {
+                      fc__pen *writer) {
     const uint8_t *data = NULL;
     uint64_t whole = whole_bytes(node, how, from, to, &data);
     walk at = {.node = node};
-    int code = whole ? fc__writer_put(writer, data, whole) : 0;
+    int code = whole ? fc__pen_put(writer, data, whole) : 0;
 
     for (from += whole; !code && from < to;) {
         size_t bytes;
-        char *out = fc__writer_room(writer, &bytes, &code);
+        char *out = fc__pen_room(writer, &bytes, &code);
         if (!out)
             break;
         if (bytes > to - from)
@@ -122,7 +122,7 @@ static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t
         memset(out, 0, bytes);
         fill_bits(&at, how, (uint8_t *)out, (int64_t)from * 8,
                   end < node->rows ? end : node->rows);
-        fc__writer_advance(writer, bytes);
+        fc__pen_advance(writer, bytes);
         from += bytes;
     }
     return code;
@@ -272,33 +272,33 @@ static int64_t piece_sum(const fc__node *node, const fc__piece *piece) {
 
 /* Rows [low, high) of one piece. *base moves on for those that sum up row by row. */
 static int write_turned(const fc__node *node, fc__how how, const fc__piece *piece,
-                        int64_t low, int64_t high, int64_t *base, fc__writer *writer) {
+                        int64_t low, int64_t high, int64_t *base, fc__pen *writer) {
     int32_t width = number_width(node, how);
     int code = 0;
 
     while (!code && low < high) {
         size_t bytes;
-        char *out = fc__writer_room(writer, &bytes, &code);
+        char *out = fc__pen_room(writer, &bytes, &code);
         if (!out)
             break;
         int64_t rows = (int64_t)bytes / width;
         if (rows > high - low)
             rows = high - low;
         *base = turn(node, how, piece, low, rows, width, *base, out);
-        fc__writer_advance(writer, (size_t)(rows * width));
+        fc__pen_advance(writer, (size_t)(rows * width));
         low += rows;
     }
     return code;
 }
 
 static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                         fc__writer *writer) {
+                         fc__pen *writer) {
     static const char zero[8];
     int32_t width = number_width(node, how);
     int64_t lead = has_leading_zero(how), base = 0, row = 0;
     int64_t low = (int64_t)(from / (uint64_t)width) - lead;
     int64_t high = (int64_t)(to / (uint64_t)width) - lead;
-    int code = low < 0 ? fc__writer_put(writer, zero, (uint64_t)width) : 0;
+    int code = low < 0 ? fc__pen_put(writer, zero, (uint64_t)width) : 0;
 
     if (low < 0)
         low = 0;
@@ -317,7 +317,7 @@ static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint6
 
 /* ---- The values of views ---- */
 
-static int write_views(const fc__node *node, fc__writer *writer) {
+static int write_views(const fc__node *node, fc__pen *writer) {
     int code = 0;
 
     for (size_t i = 0; i < node->piece_count; i++) {
@@ -327,7 +327,7 @@ static int write_views(const fc__node *node, fc__writer *writer) {
             if (validity && !fc__bit(validity, piece->first + row))
                 continue;
             fc_bytes value = fc__piece_bytes(node->field->given, piece, row);
-            code = fc__writer_put(writer, value.data, value.size);
+            code = fc__pen_put(writer, value.data, value.size);
         }
     }
     return code;
@@ -360,13 +360,13 @@ bool fc__feed_is_divisible(const fc__feed *feed) {
 }
 
 int fc__feed_write(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_t to,
-                   fc__writer *writer) {
+                   fc__pen *writer) {
     const fc__feed *feed = &plan->feeds[buffer];
     const fc__node *node = &plan->nodes[feed->node];
 
     switch (feed->how) {
     case FC__HOW_RAW:
-        return fc__writer_put(writer, (const char *)feed->data + from, to - from);
+        return fc__pen_put(writer, (const char *)feed->data + from, to - from);
     case FC__HOW_VALIDITY:
     case FC__HOW_BITS:
         return write_bits(node, feed->how, from, to, writer);

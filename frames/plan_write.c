@@ -8,7 +8,7 @@
 
 #define DIRECT_BYTES (16u << 10) /* from here on data are not worth gathering */
 
-static int flush(fc__writer *writer) {
+static int flush(fc__pen *writer) {
     size_t bytes = writer->used;
     uint64_t offset = writer->offset;
 
@@ -21,7 +21,7 @@ static int flush(fc__writer *writer) {
 }
 
 /* A job of a few rows lives on the stack. */
-static int grow(fc__writer *writer) {
+static int grow(fc__pen *writer) {
     size_t bytes = writer->job_bytes < FC__SCRATCH_BYTES ? (size_t)writer->job_bytes
                                                          : FC__SCRATCH_BYTES;
 
@@ -36,7 +36,7 @@ static int grow(fc__writer *writer) {
     return 0;
 }
 
-char *fc__writer_room(fc__writer *writer, size_t *bytes, int *code) {
+char *fc__pen_room(fc__pen *writer, size_t *bytes, int *code) {
     *code = grow(writer);
     if (!*code && writer->job_bytes > writer->room &&
         writer->room - writer->used < FC__SMALL_BYTES)
@@ -45,14 +45,14 @@ char *fc__writer_room(fc__writer *writer, size_t *bytes, int *code) {
     return *code ? NULL : writer->scratch + writer->used;
 }
 
-void fc__writer_advance(fc__writer *writer, size_t bytes) {
+void fc__pen_advance(fc__pen *writer, size_t bytes) {
     if (writer->hash)
         fc__hash_add(writer->hash, writer->scratch + writer->used, bytes);
     writer->used += bytes;
 }
 
 /* All but what lies in the last page goes straight; that goes with what follows. */
-static int put_direct(fc__writer *writer, const char *data, uint64_t bytes) {
+static int put_direct(fc__pen *writer, const char *data, uint64_t bytes) {
     int code = flush(writer);
     uint64_t tail = (writer->offset + bytes) % FC__PAGE_BYTES;
     uint64_t head = bytes - tail;
@@ -66,7 +66,7 @@ static int put_direct(fc__writer *writer, const char *data, uint64_t bytes) {
     return code;
 }
 
-static int gather(fc__writer *writer, const char *data, uint64_t bytes) {
+static int gather(fc__pen *writer, const char *data, uint64_t bytes) {
     int code = 0;
 
     while (!code && bytes) {
@@ -82,7 +82,7 @@ static int gather(fc__writer *writer, const char *data, uint64_t bytes) {
     return code;
 }
 
-int fc__writer_put(fc__writer *writer, const void *data, uint64_t bytes) {
+int fc__pen_put(fc__pen *writer, const void *data, uint64_t bytes) {
     if (!bytes)
         return 0;
     if (writer->hash)
@@ -91,7 +91,7 @@ int fc__writer_put(fc__writer *writer, const void *data, uint64_t bytes) {
                                  : gather(writer, data, bytes);
 }
 
-static int put_zeros(fc__writer *writer, uint64_t bytes) {
+static int put_zeros(fc__pen *writer, uint64_t bytes) {
     int code = 0;
 
     while (!code && bytes) {
@@ -108,7 +108,7 @@ static int put_zeros(fc__writer *writer, uint64_t bytes) {
 
 /* Bytes [from, to) of a buffer and the padding behind it. */
 static int write_part(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_t to,
-                      fc__writer *writer) {
+                      fc__pen *writer) {
     uint64_t bytes = plan->buffers[buffer].bytes;
     uint64_t data_end = to < bytes ? to : bytes;
     int code = 0;
@@ -124,7 +124,7 @@ static int write_part(const fc__plan *plan, uint32_t buffer, uint64_t from, uint
 }
 
 static int write_hashed(fc__plan *plan, uint32_t buffer, uint64_t bytes,
-                        fc__writer *writer) {
+                        fc__pen *writer) {
     fc__hash hash;
     int code;
 
@@ -136,7 +136,7 @@ static int write_hashed(fc__plan *plan, uint32_t buffer, uint64_t bytes,
     return code;
 }
 
-static int write_task(fc__plan *plan, const fc__task *task, fc__writer *writer) {
+static int write_task(fc__plan *plan, const fc__task *task, fc__pen *writer) {
     int code = 0;
 
     for (uint32_t i = task->first; !code && i < task->first + task->count; i++) {
@@ -152,7 +152,7 @@ static int write_task(fc__plan *plan, const fc__task *task, fc__writer *writer) 
 
 int fc__plan_run(fc__plan *plan, size_t index, const fc__sink *sink, fc_error *error) {
     const fc__job *job = &plan->jobs[index];
-    fc__writer writer;
+    fc__pen writer;
     int code = 0;
 
     writer.sink = sink;

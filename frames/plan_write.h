@@ -9,7 +9,7 @@
 #define FC__SCRATCH_BYTES (256u << 10)
 #define FC__SMALL_BYTES   4096u
 
-typedef struct fc__writer {
+typedef struct fc__pen {
     const fc__sink *sink;
     fc_error *error;
     uint32_t segment;
@@ -20,15 +20,15 @@ typedef struct fc__writer {
     char *taken;     /* the scratch, if it was allocated */
     fc__hash *hash;  /* of the buffer being written; NULL: none */
     char small[FC__SMALL_BYTES];
-} fc__writer;
+} fc__pen;
 
 /* Free bytes in the scratch: *bytes says how many; 4 KiB, or all that the job still has to
  * write. NULL when out of memory or the sink failed: *code. */
-char *fc__writer_room(fc__writer *writer, size_t *bytes, int *code);
-void fc__writer_advance(fc__writer *writer, size_t bytes);
+char *fc__pen_room(fc__pen *writer, size_t *bytes, int *code);
+void fc__pen_advance(fc__pen *writer, size_t bytes);
 
 /* Data of the buffer from anywhere: large ones straight to the sink. */
-int fc__writer_put(fc__writer *writer, const void *data, uint64_t bytes);
+int fc__pen_put(fc__pen *writer, const void *data, uint64_t bytes);
 
 /* True if the buffer is rows of the given arrays as they stand. */
 bool fc__feed_is_copy(const fc__plan *plan, const fc__feed *feed);
@@ -38,6 +38,6 @@ bool fc__feed_is_divisible(const fc__feed *feed);
 
 /* Writes bytes [from, to) of the buffer; if it is not divisible, all of them. */
 int fc__feed_write(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_t to,
-                   fc__writer *writer);
+                   fc__pen *writer);
 
 #endif
