@@ -41,6 +41,8 @@ from ._errors import (
     UnsupportedError,
     VersionError,
     WaitTimeout,
+)
+from ._errors import (
     make as _make,
 )
 from ._frame import Column, Frame, Schema

@@ -48,8 +48,10 @@ def schema_capsule(schema: Any) -> Any:
     if hasattr(schema, "__arrow_c_schema__"):
         return schema.__arrow_c_schema__()
     if not isinstance(schema, Mapping):
-        raise TypeError("a schema is a mapping of names to types, or has __arrow_c_schema__")
-    return _core.schema_make([(name, _format(name, kind)) for name, kind in schema.items()])
+        raise TypeError("a schema maps names to types, or has __arrow_c_schema__")
+    return _core.schema_make(
+        [(name, _format(name, kind)) for name, kind in schema.items()]
+    )
 
 
 @final
@@ -110,8 +112,8 @@ class Builder:
         name = _numpy.dtype_name(self._formats[index])
         if values is None or name is None:
             raise ColumnTypeError(
-                f"column {self._names[index]!r}: {self._formats[index]!r} has no array to "
-                "fill; use extend()",
+                f"column {self._names[index]!r}: {self._formats[index]!r} has no array "
+                "to fill; use extend()",
                 self._names[index],
             )
         raw = np.frombuffer(values, dtype="i8" if name[-1] == "]" else name)

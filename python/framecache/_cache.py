@@ -126,7 +126,7 @@ class Cache(_core.Cache):
 
     @property
     def budget(self) -> int:
-        """The budget in bytes; setting it (bytes or text) changes it for all processes."""
+        """The budget in bytes; set it (bytes or text) for all processes."""
         return int(self.stats()["budget_bytes"])
 
     @budget.setter
@@ -151,9 +151,9 @@ class Cache(_core.Cache):
         key : str or bytes
             1 to 1,024 bytes.
         value : table
-            A pandas DataFrame, Series or Index; or anything with ``__arrow_c_stream__`` or
-            ``__arrow_c_array__``: polars, pyarrow, DuckDB, a Frame. Of pandas, NaN and NaT
-            become nulls, as with pyarrow, and come back as NaN and NaT.
+            A pandas DataFrame, Series or Index; or anything with ``__arrow_c_stream__``
+            or ``__arrow_c_array__``: polars, pyarrow, DuckDB, a Frame. NaN and NaT of
+            pandas become nulls, as with pyarrow, and come back as NaN and NaT.
         ttl : duration, optional
             How long it lives.
         cost : float, optional
@@ -199,7 +199,7 @@ class Cache(_core.Cache):
         if hasattr(value, "__arrow_c_array__"):
             return self._put_array(*options, *value.__arrow_c_array__())
         raise TypeError(
-            f"a {type(value).__name__} is no table: put takes pandas objects and whatever "
+            f"a {type(value).__name__} is no table: put takes pandas objects and what "
             "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB)"
         )
 
@@ -257,7 +257,7 @@ class Cache(_core.Cache):
         return self._delete_prefix(prefix)
 
     def touch(self, key: Key, ttl: Duration | None = None) -> bool:
-        """Let the frame live `ttl` from now (None: as it was put); False if there is none."""
+        """Let the frame live `ttl` from now (None: as put); False if there is none."""
         return self._touch(key, milliseconds(ttl))
 
     # ---- Wait, look ----
@@ -283,7 +283,8 @@ class Cache(_core.Cache):
             if end is not None:
                 left = min(left, int((end - time.monotonic()) * 1000))
                 if left <= 0:
-                    raise WaitTimeout(f"no new frame for {key_text(key)!r} in {timeout} s")
+                    name = key_text(key)
+                    raise WaitTimeout(f"no new frame for {name!r} in {timeout} s")
             self._wait(key, sequence, left)
 
     def info(self, key: Key) -> dict[str, Any]:

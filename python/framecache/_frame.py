@@ -212,7 +212,7 @@ class Column:
         return values
 
     def to_pandas(self, mode: Mode = "cow") -> pd.Series[Any]:
-        """The column as a Series with the frame's index; `mode` as in `Frame.to_pandas`."""
+        """The column as a Series with the frame's index; see `Frame.to_pandas`."""
         from . import _pandas_out
 
         check_mode(mode)
@@ -288,7 +288,7 @@ class Frame(_core.Frame):
         return self._select([position(column) for column in columns])
 
     def slice(self, offset: int, length: int | None = None) -> Frame:
-        """`length` rows from `offset` (negative: from the end), cut at the end; no copy."""
+        """`length` rows from `offset` (negative: from the end), cut there; no copy."""
         rows = self.rows
         if offset < 0:
             offset += rows
@@ -304,7 +304,7 @@ class Frame(_core.Frame):
         return self.slice(0, n)
 
     def batches(self, rows: int) -> Batches:
-        """The table in batches of `rows` rows, as an object with ``__arrow_c_stream__``."""
+        """The table in batches of `rows` rows: has ``__arrow_c_stream__``."""
         if rows < 1:
             raise ValueError(f"batches of {rows} rows")
         return Batches(self, rows)

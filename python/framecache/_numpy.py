@@ -36,7 +36,7 @@ class Data(NamedTuple):
 
 
 def dtype_name(format: str) -> str | None:
-    """The numpy dtype whose values an Arrow format stores, or None: "tsu:UTC" is M8[us]."""
+    """The numpy dtype whose values an Arrow format stores: "tsu:UTC" is M8[us]."""
     if format[:2] == "ts" and format[3:4] == ":":
         return f"datetime64[{_UNITS[format[2]]}]"
     if format[:2] == "tD":
@@ -95,12 +95,14 @@ def fixed(data: Data) -> np.ndarray[Any, Any] | None:
     """The values as they stand, null slots too, without a copy; None: no numpy type."""
     import numpy as np
 
-    name = dtype_name(data.format) if data.type != "DICTIONARY" else f"int{data.width * 8}"
+    coded = data.type == "DICTIONARY"
+    name = f"int{data.width * 8}" if coded else dtype_name(data.format)
     if name is None:
         return None
     if data.values is None:
         return np.empty(0, dtype=name)
-    return np.frombuffer(data.values, dtype=np.int64 if name[-1] == "]" else name).view(name)
+    raw = np.frombuffer(data.values, dtype="i8" if name[-1] == "]" else name)
+    return raw.view(name)
 
 
 def null_kind(data: Data) -> str | None:

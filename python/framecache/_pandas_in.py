@@ -49,7 +49,10 @@ def _refuse(name: str, why: str) -> ColumnTypeError:
 # ---- One column ----
 
 
-def _flat(name: str, format: str, rows: int, buffers: Any, nulls: int = 0) -> tuple[Any, ...]:
+Column = tuple[Any, ...]  # for _put_columns
+
+
+def _flat(name: str, format: str, rows: int, buffers: Any, nulls: int = 0) -> Column:
     return (name, format, rows, nulls, _NULLABLE, buffers, None)
 
 
@@ -93,7 +96,7 @@ def _from_zone(name: str, array: Any) -> Encoded:
         zone = zone[3:]  # datetime.timezone writes UTC+01:00, Arrow +01:00
     try:
         same = pd.DatetimeTZDtype(dtype.unit, zone) == dtype
-    except Exception:  # noqa: BLE001 - whatever a zone's lookup raises
+    except Exception:
         same = False
     if not same:
         raise _refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
@@ -219,16 +222,15 @@ def _through_pyarrow(name: str, array: Any) -> tuple[Any, ...]:
     return (name, *arrow.__arrow_c_array__())
 
 
+_MASKED = ["Boolean", "Float32", "Float64"]
+_MASKED += [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+
 _BY_DTYPE: dict[str, Callable[[str, Any], Encoded]] = {
     "DatetimeTZDtype": _from_zone,
     "CategoricalDtype": _from_categorical,
     "StringDtype": _from_strings,
     "ArrowDtype": _from_arrow,
-    **dict.fromkeys(
-        ("BooleanDtype", "Float32Dtype", "Float64Dtype")
-        + tuple(f"{sign}Int{bits}Dtype" for sign in ("", "U") for bits in (8, 16, 32, 64)),
-        _from_masked,
-    ),
+    **{f"{name}Dtype": _from_masked for name in _MASKED},
 }
 
 
@@ -334,7 +336,7 @@ def _attributes(frame: pd.DataFrame) -> dict[str, Any]:
             return dict(frame.attrs)
     except (TypeError, ValueError):
         pass
-    raise TypeError("df.attrs does not survive JSON: clear it, or keep plain values in it")
+    raise TypeError("df.attrs does not survive JSON: clear it, or make it plain")
 
 
 def _from_frame(frame: pd.DataFrame, kind: str) -> Table:

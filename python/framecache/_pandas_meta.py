@@ -1,8 +1,8 @@
 """What pandas knows and Arrow does not, kept in the schema's metadata.
 
-Two keys. ``pandas`` is the one that pyarrow writes and reads: index, dtypes and labels; so
-``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come back as
-it would give them. ``framecache`` holds what has no place there: which object stood for
+Two keys. ``pandas`` is the one that pyarrow writes and reads: index, dtypes and labels;
+so ``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come back
+as it would give them. ``framecache`` holds what has no place there: which object stood for
 null, where strings were stored, the categories' dtype, the frequency of an index.
 """
 

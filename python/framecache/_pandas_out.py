@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from . import _numpy, _pandas_meta
@@ -138,7 +139,8 @@ class _Reader:
         recorded = extra.get("categories", "")
         values: Any
         if data.type == "STRING":
-            dtype: Any = object if recorded == "object" else _string_dtype(recorded, extra)
+            plain = recorded == "object"
+            dtype: Any = object if plain else _string_dtype(recorded, extra)
             values = pd.array(_numpy.objects(_numpy.strings(data)), dtype=dtype)
         elif _masked_fits(recorded, data):
             values, _ = _masked(recorded, data)
@@ -148,7 +150,7 @@ class _Reader:
             values, _ = _numpy.read(data)
         if values is None:
             return None
-        index = pd.Index(values, copy=False)
+        index = pd.Index(values, dtype=_object(values), copy=False)
         return index if index.is_unique else None
 
 
@@ -208,6 +210,11 @@ def _zoned(data: Data) -> tuple[Any, str | None]:
     return pd.array(values.view("i8"), dtype=dtype, copy=False), reason
 
 
+def _object(array: Any) -> Any:
+    """The dtype to insist on: pandas takes objects that are all str for strings."""
+    return object if array.dtype == object else None
+
+
 # ---- Index and labels ----
 
 
@@ -224,7 +231,9 @@ def _index(reader: _Reader, name_to_position: dict[str, int]) -> pd.Index[Any] |
             return None
         described = reader.meta.columns.get(descriptor, {})
         extra = reader.meta.extra.get(descriptor, {})
-        level = pd.Index(reader.array(position), name=described.get("name"), copy=False)
+        array = reader.array(position)
+        name = described.get("name")
+        level = pd.Index(array, dtype=_object(array), name=name, copy=False)
         levels.append(_with_frequency(level, extra.get("freq")))
     if not levels:
         return None
@@ -237,10 +246,8 @@ def _with_frequency(level: Any, freq: str | None) -> Any:
     """The frequency again, where the rows of a slice still have it."""
     if freq is None:
         return level
-    try:
+    with contextlib.suppress(ValueError):
         level.freq = freq
-    except ValueError:
-        pass
     return level
 
 
@@ -300,11 +307,16 @@ def dataframe(frame: Frame, mode: str, strict: bool) -> pd.DataFrame:
     names = reader.layout.names
     named = {name: position for position, name in enumerate(names)}
     index = _index(reader, named)
-    hidden = {d for d in reader.meta.index if isinstance(d, str)} if index is not None else ()
+    hidden = {d for d in reader.meta.index if isinstance(d, str)}
+    if index is None:
+        hidden = set()
     shown = [position for position, name in enumerate(names) if name not in hidden]
     arrays = {number: reader.array(position) for number, position in enumerate(shown)}
     if index is None:
         index = pd.RangeIndex(frame.rows)
+    for number, array in arrays.items():
+        if array.dtype == object:
+            arrays[number] = pd.Series(array, index=index, dtype=object, copy=False)
     result = pd.DataFrame(arrays, index=index, copy=False)
     result.columns = _labels(reader, [names[position] for position in shown])
     if reader.meta.attributes:
@@ -320,4 +332,5 @@ def series(frame: Frame, position: int, mode: str) -> pd.Series[Any]:
     names = reader.layout.names
     index = _index(reader, {name: number for number, name in enumerate(names)})
     label = _labels(reader, [names[position]])[0]
-    return pd.Series(reader.array(position), index=index, name=label, copy=False)
+    array = reader.array(position)
+    return pd.Series(array, index=index, dtype=_object(array), name=label, copy=False)
