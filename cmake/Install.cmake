@@ -1,9 +1,10 @@
 # Headers, both libraries, the command, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS framecache framecache_static framecache_command
-    EXPORT framecacheTargets
-    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+if(FRAMECACHE_TOOLS)
+    install(TARGETS framecache_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(TARGETS framecache framecache_static EXPORT framecacheTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/framecache

@@ -29,6 +29,9 @@ add_library(framecache SHARED $<TARGET_OBJECTS:framecache_objects>)
 set_target_properties(framecache PROPERTIES SOVERSION 0 VERSION ${PROJECT_VERSION})
 target_link_options(framecache PRIVATE -Wl,-z,nodelete)
 framecache_public_target(framecache)
+if(DEFINED SKBUILD) # the extension holds the static one
+    set_target_properties(framecache PROPERTIES EXCLUDE_FROM_ALL ON)
+endif()
 
 add_library(framecache_static STATIC $<TARGET_OBJECTS:framecache_objects>)
 set_target_properties(framecache_static PROPERTIES OUTPUT_NAME framecache)

@@ -4,15 +4,18 @@ find_library(CMOCKA_LIBRARY cmocka REQUIRED)
 find_path(CMOCKA_INCLUDE_DIR cmocka.h REQUIRED)
 
 file(GLOB test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support*.c)
+add_library(framecache_test_support STATIC EXCLUDE_FROM_ALL ${test_support})
+target_include_directories(framecache_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests
+    ${CMOCKA_INCLUDE_DIR})
+target_link_libraries(framecache_test_support PUBLIC framecache_internal
+    ${CMOCKA_LIBRARY})
 
 function(framecache_test source label timeout)
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source} ${test_support})
+    add_executable(${name} ${source})
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests
-        ${CMOCKA_INCLUDE_DIR})
-    target_link_libraries(${name} PRIVATE framecache_internal ${CMOCKA_LIBRARY})
+    target_link_libraries(${name} PRIVATE framecache_test_support)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
         ENVIRONMENT "FC_TEST_TOOL=$<TARGET_FILE:framecache_command>")
