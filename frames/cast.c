@@ -1,6 +1,6 @@
 /* Casts on the way out. A cast column begins at a multiple of 64 rows at or before what was
- * asked for, so that bitmaps are shared and not shifted; what it makes counts from there.
- * Offsets of the body are compared with their neighbours as they are read. */
+ * asked for, so that bitmaps are shared and not shifted. Offsets of the body are compared
+ * with their neighbours as they are read. */
 #include "cast.h"
 
 #include <stdio.h>
@@ -14,8 +14,14 @@ typedef struct caster {
     int depth;
 } caster;
 
-static int cast_range(caster *c, const fc__column *in, const fc__field *wanted,
-                      int64_t first, int64_t rows, const fc__column **out);
+/* Rows of a column: `rows` from `first` on, a multiple of 64. The first `lead` of them are
+ * there for the bitmaps only; what is made for them is empty. */
+typedef struct range {
+    int64_t first, lead, rows;
+} range;
+
+static int cast_range(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                      const fc__column **out);
 
 /* ---- Failing ---- */
 
@@ -103,10 +109,10 @@ static int64_t part_nulls(const fc__column *in, int64_t rows) {
     return rows == in->view.rows || !in->view.nulls ? in->view.nulls : -1;
 }
 
-/* A copy of `in` that shows `rows` rows, with buffers of its own: `count` of them, the
- * first the validity from `first` on. */
-static fc__column *new_column(caster *c, const fc__column *in, int64_t first, int64_t rows,
-                              int32_t count, const void ***buffers) {
+/* A copy of `in` that shows the range, with buffers of its own: `count` of them, the first
+ * the validity. */
+static fc__column *new_column(caster *c, const fc__column *in, range r, int32_t count,
+                              const void ***buffers) {
     fc__column *out = fc__arena_take(c->arena, 1, sizeof *out);
 
     *buffers = fc__arena_take(c->arena, (size_t)count, sizeof **buffers);
@@ -114,33 +120,32 @@ static fc__column *new_column(caster *c, const fc__column *in, int64_t first, in
         return NULL;
     *out = *in;
     out->offset = 0;
-    out->view.rows = rows;
-    out->view.nulls = part_nulls(in, rows);
+    out->view.rows = r.rows;
+    out->view.nulls = part_nulls(in, r.rows);
     out->buffers = *buffers;
     out->buffer_count = count;
     if (count && in->view.validity)
-        (*buffers)[0] = in->view.validity + first / 8;
+        (*buffers)[0] = in->view.validity + r.first / 8;
     return out;
 }
 
-/* The same buffers, from row `first` on: what the array's offset is for. */
-static int pass(caster *c, const fc__column *in, int64_t first, int64_t rows,
-                fc__column **out) {
+/* The same buffers, from the range on: what the array's offset is for. */
+static int pass(caster *c, const fc__column *in, range r, fc__column **out) {
     *out = fc__arena_take(c->arena, 1, sizeof **out);
     if (!*out)
         return no_memory(c);
     **out = *in;
-    (*out)->offset = in->offset + first;
-    (*out)->view.rows = rows;
-    (*out)->view.nulls = part_nulls(in, rows);
+    (*out)->offset = in->offset + r.first;
+    (*out)->view.rows = r.rows;
+    (*out)->view.nulls = part_nulls(in, r.rows);
     return FC_OK;
 }
 
-static int cast_child(caster *c, const fc__column *child, const fc__field *wanted,
-                      int64_t first, int64_t rows, const fc_column **out) {
+static int cast_child(caster *c, const fc__column *child, const fc__field *wanted, range r,
+                      const fc_column **out) {
     const fc__column *column;
 
-    int status = cast_range(c, child, wanted, first, rows, &column);
+    int status = cast_range(c, child, wanted, r, &column);
     if (!status)
         *out = &column->view;
     return status;
@@ -148,42 +153,44 @@ static int cast_child(caster *c, const fc__column *child, const fc__field *wante
 
 /* ---- Strings and binaries ---- */
 
-/* Offsets of `rows` rows less `base`, of 32 or 64 bits; none may pass `limit`. */
-static int copy_offsets(caster *c, const int64_t *offsets, int64_t rows, int64_t base,
+/* The offsets of the range less `base`, of 32 or 64 bits; none may pass `limit`. */
+static int copy_offsets(caster *c, const int64_t *offsets, range r, int64_t base,
                         int64_t limit, bool narrow, const void **out) {
     size_t each = narrow ? sizeof(int32_t) : sizeof(int64_t);
-    void *copy = fc__arena_take(c->arena, (size_t)rows + 1, each);
+    void *copy = fc__arena_take(c->arena, (size_t)r.rows + 1, each);
     int64_t before = base;
 
     if (!copy)
         return no_memory(c);
-    for (int64_t i = 0; i <= rows; i++) {
-        if (offsets[i] < before || offsets[i] > limit)
+    for (int64_t i = 0; i <= r.rows; i++) {
+        int64_t offset = offsets[i < r.lead ? r.lead : i];
+        if (offset < before || offset > limit)
             return backward(c);
-        before = offsets[i];
+        before = offset;
         if (narrow)
-            ((int32_t *)copy)[i] = (int32_t)(before - base);
+            ((int32_t *)copy)[i] = (int32_t)(offset - base);
         else
-            ((int64_t *)copy)[i] = before - base;
+            ((int64_t *)copy)[i] = offset - base;
     }
     *out = copy;
     return FC_OK;
 }
 
-static int cast_bytes32(caster *c, const fc__column *in, const fc__field *wanted,
-                        int64_t first, int64_t rows, fc__column **out) {
-    const int64_t *offsets = in->view.offsets + first;
+static int cast_bytes32(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                        fc__column **out) {
+    const int64_t *offsets = in->view.offsets + r.first;
+    int64_t base = offsets[r.lead], end = offsets[r.rows];
     const void **buffers;
 
-    if (offsets[0] < 0 || offsets[rows] < offsets[0])
+    if (base < 0 || end < base)
         return backward(c);
-    if (offsets[rows] - offsets[0] > INT32_MAX)
+    if (end - base > INT32_MAX)
         return too_long(c, in, wanted);
-    *out = new_column(c, in, first, rows, 3, &buffers);
+    *out = new_column(c, in, r, 3, &buffers);
     if (!*out)
         return no_memory(c);
-    buffers[2] = (const char *)in->view.values + offsets[0];
-    return copy_offsets(c, offsets, rows, offsets[0], in->view.offsets[in->view.rows], true,
+    buffers[2] = (const char *)in->view.values + base;
+    return copy_offsets(c, offsets, r, base, in->view.offsets[in->view.rows], true,
                         &buffers[1]);
 }
 
@@ -223,12 +230,12 @@ static void set_view(view *out, view_buffers *b, int64_t from, int64_t to) {
     out->far.offset = (int32_t)(from - b->base);
 }
 
-static int fill_views(caster *c, const fc__column *in, const fc__field *wanted,
-                      int64_t first, int64_t rows, view *views, view_buffers *b) {
-    const int64_t *offsets = in->view.offsets + first;
+static int fill_views(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                      view *views, view_buffers *b) {
+    const int64_t *offsets = in->view.offsets + r.first;
     int64_t limit = in->view.offsets[in->view.rows];
 
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = r.lead; i < r.rows; i++) {
         if (offsets[i] < 0 || offsets[i + 1] < offsets[i] || offsets[i + 1] > limit)
             return backward(c);
         if (offsets[i + 1] - offsets[i] > INT32_MAX)
@@ -243,19 +250,19 @@ static int64_t most_stretches(const fc__column *in) {
     return in->view.offsets[in->view.rows] / (INT32_MAX / 2) + 2;
 }
 
-static int cast_view(caster *c, const fc__column *in, const fc__field *wanted,
-                     int64_t first, int64_t rows, fc__column **out) {
+static int cast_view(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                     fc__column **out) {
     int64_t most = most_stretches(in);
     const void **buffers;
     view_buffers b = {.values = in->view.values};
 
-    *out = new_column(c, in, first, rows, (int32_t)(most + 3), &buffers);
-    view *views = fc__arena_take(c->arena, (size_t)rows, sizeof *views);
+    *out = new_column(c, in, r, (int32_t)(most + 3), &buffers);
+    view *views = fc__arena_take(c->arena, (size_t)r.rows, sizeof *views);
     b.sizes = fc__arena_take(c->arena, (size_t)most, sizeof *b.sizes);
     if (!*out || !views || !b.sizes)
         return no_memory(c);
     b.data = buffers + 2;
-    int status = fill_views(c, in, wanted, first, rows, views, &b);
+    int status = fill_views(c, in, wanted, r, views, &b);
     buffers[1] = views;
     buffers[2 + b.count] = b.sizes;
     (*out)->buffer_count = 3 + b.count;
@@ -265,14 +272,14 @@ static int cast_view(caster *c, const fc__column *in, const fc__field *wanted,
 /* ---- Lists ---- */
 
 /* Sizes beside the offsets, which list views have. */
-static int make_sizes(caster *c, const int64_t *offsets, int64_t rows, bool narrow,
+static int make_sizes(caster *c, const int64_t *offsets, range r, bool narrow,
                       const void **out) {
     size_t each = narrow ? sizeof(int32_t) : sizeof(int64_t);
-    void *sizes = fc__arena_take(c->arena, (size_t)rows, each);
+    void *sizes = fc__arena_take(c->arena, (size_t)r.rows, each);
 
     if (!sizes)
         return no_memory(c);
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = r.lead; i < r.rows; i++) {
         if (narrow)
             ((int32_t *)sizes)[i] = (int32_t)(offsets[i + 1] - offsets[i]);
         else
@@ -282,56 +289,64 @@ static int make_sizes(caster *c, const int64_t *offsets, int64_t rows, bool narr
     return FC_OK;
 }
 
-static int cast_list(caster *c, const fc__column *in, const fc__field *wanted,
-                     int64_t first, int64_t rows, fc__column **out) {
-    const int64_t *offsets = in->view.offsets + first;
+static range aligned(int64_t first, int64_t end) {
+    int64_t from = first & ~(int64_t)63;
+    return (range){from, first - from, end - from};
+}
+
+static bool is_narrow(fc__shape shape) {
+    return shape == FC__SHAPE_LIST32 || shape == FC__SHAPE_LIST_VIEW32;
+}
+
+static bool has_sizes(fc__shape shape) {
+    return shape == FC__SHAPE_LIST_VIEW32 || shape == FC__SHAPE_LIST_VIEW64;
+}
+
+static int cast_list(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                     fc__column **out) {
+    const int64_t *offsets = in->view.offsets + r.first;
     const fc__column *child = fc__child(in, 0);
-    bool narrow = wanted->given == FC__SHAPE_LIST32 ||
-                  wanted->given == FC__SHAPE_LIST_VIEW32;
-    bool sizes = wanted->given == FC__SHAPE_LIST_VIEW32 ||
-                 wanted->given == FC__SHAPE_LIST_VIEW64;
+    bool narrow = is_narrow(wanted->given), sizes = has_sizes(wanted->given);
     const fc_column **links = fc__arena_take(c->arena, 1, sizeof *links);
-    int64_t from = offsets[0] & ~(int64_t)63, to = offsets[rows];
+    int64_t first = offsets[r.lead], end = offsets[r.rows];
+    range items = aligned(first, end);
     const void **buffers;
 
-    if (from < 0 || to < from || to > child->view.rows)
+    if (first < 0 || end < first || end > child->view.rows)
         return backward(c);
-    if (narrow && to - from > INT32_MAX)
+    if (narrow && items.rows > INT32_MAX)
         return too_long(c, in, wanted);
-    *out = new_column(c, in, first, rows, sizes ? 3 : 2, &buffers);
+    *out = new_column(c, in, r, sizes ? 3 : 2, &buffers);
     if (!*out || !links)
         return no_memory(c);
-    int status = copy_offsets(c, offsets, rows, from, child->view.rows, narrow, &buffers[1]);
+    int status = copy_offsets(c, offsets, r, items.first, end, narrow, &buffers[1]);
     if (!status && sizes)
-        status = make_sizes(c, offsets, rows, narrow, &buffers[2]);
+        status = make_sizes(c, offsets, r, narrow, &buffers[2]);
     if (!status)
-        status = cast_child(c, child, wanted->children, from, to - from, links);
+        status = cast_child(c, child, wanted->children, items, links);
     (*out)->view.children = links;
     return status;
 }
 
 /* ---- Types whose format stays while one below it changes ---- */
 
-/* Which rows of the children belong to rows `first` to `first + rows`, and whether the
- * buffers are moved there too (then the array's offset is 0 and the children's count). */
-static bool child_range(const fc__column *in, int64_t index, int64_t *first, int64_t *rows) {
-    switch (in->shape) {
-    case FC__SHAPE_STRUCT:
-    case FC__SHAPE_SPARSE:
-        return true;
-    case FC__SHAPE_FIXED_LIST:
-        *first *= in->view.width;
-        *rows *= in->view.width;
-        return true;
-    default: /* offsets or run ends that count in the whole child */
-        *first = 0;
-        *rows = in->view.children[index]->rows;
-        return false;
-    }
+/* Whether the children's rows move with their parent's, so that its own buffers must be
+ * moved and its array's offset be 0. */
+static bool moves_children(fc__shape shape) {
+    return shape == FC__SHAPE_STRUCT || shape == FC__SHAPE_SPARSE ||
+           shape == FC__SHAPE_FIXED_LIST;
 }
 
-static int cast_children(caster *c, const fc__column *in, const fc__field *wanted,
-                         int64_t first, int64_t rows, fc__column *out) {
+static range child_range(const fc__column *in, int64_t index, range r) {
+    int64_t each = in->shape == FC__SHAPE_FIXED_LIST ? in->view.width : 1;
+
+    if (!moves_children(in->shape)) /* offsets or run ends that count in the whole child */
+        return (range){0, 0, in->view.children[index]->rows};
+    return (range){r.first * each, r.lead * each, r.rows * each};
+}
+
+static int cast_children(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                         fc__column *out) {
     size_t count = (size_t)in->view.child_count;
     const fc_column **links = fc__arena_take(c->arena, count, sizeof *links);
 
@@ -339,73 +354,71 @@ static int cast_children(caster *c, const fc__column *in, const fc__field *wante
         return no_memory(c);
     out->view.children = links;
     for (int64_t i = 0; i < in->view.child_count; i++) {
-        int64_t child_first = first, child_rows = rows;
-        child_range(in, i, &child_first, &child_rows);
-        int status = cast_child(c, fc__child(in, i), &wanted->children[i], child_first,
-                                child_rows, &links[i]);
+        int status = cast_child(c, fc__child(in, i), &wanted->children[i],
+                                child_range(in, i, r), &links[i]);
         if (status)
             return status;
     }
     return FC_OK;
 }
 
-static int cast_below(caster *c, const fc__column *in, const fc__field *wanted,
-                      int64_t first, int64_t rows, fc__column **out) {
-    int64_t unused_first = 0, unused_rows = 0;
+static int move_buffers(caster *c, const fc__column *in, range r, fc__column **out) {
     const void **buffers;
-    int status = FC_OK;
 
-    if (in->view.child_count && child_range(in, 0, &unused_first, &unused_rows)) {
-        *out = new_column(c, in, first, rows, in->buffer_count, &buffers);
-        if (!*out)
-            return no_memory(c);
-        if (in->shape == FC__SHAPE_SPARSE)
-            buffers[0] = in->view.type_ids + first;
-    } else if ((status = pass(c, in, first, rows, out))) {
-        return status;
-    }
-    if ((status = cast_children(c, in, wanted, first, rows, *out)) || !in->view.dictionary)
-        return status;
+    *out = new_column(c, in, r, in->buffer_count, &buffers);
+    if (!*out)
+        return no_memory(c);
+    if (in->shape == FC__SHAPE_SPARSE)
+        buffers[0] = in->view.type_ids + r.first;
+    return FC_OK;
+}
+
+static int cast_below(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                      fc__column **out) {
     const fc__column *values = fc__dictionary(in);
-    return cast_child(c, values, wanted->dictionary, 0, values->view.rows,
+
+    int status = moves_children(in->shape) ? move_buffers(c, in, r, out)
+                                           : pass(c, in, r, out);
+    if (status || (status = cast_children(c, in, wanted, r, *out)) || !values)
+        return status;
+    return cast_child(c, values, wanted->dictionary, (range){0, 0, values->view.rows},
                       &(*out)->view.dictionary);
 }
 
 /* ---- The tree ---- */
 
-static int cast_shape(caster *c, const fc__column *in, const fc__field *wanted,
-                      int64_t first, int64_t rows, fc__column **out) {
+static int cast_shape(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                      fc__column **out) {
     switch (wanted->given) {
     case FC__SHAPE_BYTES32:
-        return cast_bytes32(c, in, wanted, first, rows, out);
+        return cast_bytes32(c, in, wanted, r, out);
     case FC__SHAPE_BYTE_VIEW:
-        return cast_view(c, in, wanted, first, rows, out);
+        return cast_view(c, in, wanted, r, out);
     case FC__SHAPE_LIST64:
     case FC__SHAPE_LIST_VIEW32:
     case FC__SHAPE_LIST_VIEW64:
-        return cast_list(c, in, wanted, first, rows, out);
+        return cast_list(c, in, wanted, r, out);
     case FC__SHAPE_LIST32:
         if (in->view.type == FC_TYPE_LIST)
-            return cast_list(c, in, wanted, first, rows, out);
-        return cast_below(c, in, wanted, first, rows, out); /* a map */
+            return cast_list(c, in, wanted, r, out);
+        return cast_below(c, in, wanted, r, out); /* a map */
     default:
-        return cast_below(c, in, wanted, first, rows, out);
+        return cast_below(c, in, wanted, r, out);
     }
 }
 
-/* `first` is a multiple of 64. */
-static int cast_range(caster *c, const fc__column *in, const fc__field *wanted,
-                      int64_t first, int64_t rows, const fc__column **out) {
+static int cast_range(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                      const fc__column **out) {
     fc__column *made = NULL;
     int status = FC_OK;
 
     c->path[c->depth++] = in;
     if (same(in, wanted))
-        status = pass(c, in, first, rows, &made);
+        status = pass(c, in, r, &made);
     else if (!castable(in, wanted))
         status = no_cast(c, in, wanted);
     else
-        status = cast_shape(c, in, wanted, first, rows, &made);
+        status = cast_shape(c, in, wanted, r, &made);
     *out = made;
     c->depth -= !status; /* on failure the path has been told already */
     return status;
@@ -432,7 +445,7 @@ int fc__cast(const fc__column **out, int64_t *start, const fc__column *column,
              const fc__field *wanted, int64_t first, int64_t rows, fc__arena *arena,
              fc_error *error) {
     caster c = {.arena = arena, .error = error};
-    int64_t from = first & ~(int64_t)63;
+    range r = aligned(first, first + rows);
 
     *out = NULL;
     *start = 0;
@@ -444,6 +457,6 @@ int fc__cast(const fc__column **out, int64_t *start, const fc__column *column,
         *start = first;
         return FC_OK;
     }
-    *start = first - from;
-    return cast_range(&c, column, wanted, from, first - from + rows, out);
+    *start = r.lead;
+    return cast_range(&c, column, wanted, r, out);
 }
