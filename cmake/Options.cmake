@@ -40,5 +40,11 @@ target_include_directories(framecache_flags INTERFACE ${PROJECT_SOURCE_DIR}/incl
 if(FRAMECACHE_SANITIZE)
     target_compile_options(framecache_flags INTERFACE -fsanitize=${FRAMECACHE_SANITIZE}
         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        # With sanitizers gcc warns of what it would otherwise see to be fine; and it says
+        # that the thread sanitizer does not know fences (which each have a comment).
+        target_compile_options(framecache_flags INTERFACE -Wno-maybe-uninitialized
+            $<$<STREQUAL:${FRAMECACHE_SANITIZE},thread>:-Wno-tsan>)
+    endif()
     target_link_options(framecache_flags INTERFACE -fsanitize=${FRAMECACHE_SANITIZE})
 endif()
