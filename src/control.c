@@ -351,7 +351,7 @@ static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create
     int64_t end = fc__os_monotonic_ns() + ATTACH_NS;
     int flags = cache->read_only ? O_RDONLY : O_RDWR | (create_allowed ? O_CREAT : 0);
     for (;;) {
-        int fd = fc__os_open(cache->dir, "locks", flags, cache->file_mode);
+        int fd = fc__fd_open(cache->dir, "locks", flags, cache->file_mode);
         if (fd < 0 && errno == ENOENT)
             return fc__fail(error, FC_E_MISS, "there is no cache in %s",
                             cache->settings.dir);
@@ -365,7 +365,7 @@ static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create
             if (!cache->attached)
                 status = fail_directory(cache, errno, "map locks in", error);
         }
-        fc__os_close(fd);
+        fc__fd_close(fd);
         if (status != FC_E_BUSY)
             return status;
         if (cache->control)

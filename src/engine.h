@@ -25,7 +25,7 @@ typedef struct fc__handle {
     uint32_t slot, record;
     uint32_t refs;
     bool in_table, hot;
-    struct fc__handle *next;
+    struct fc__handle *next; /* of the bucket, or of a list of private copies */
     fc_frame *frame; /* the base frame of the frame format, freed with the handle */
 
     fc_cache *cache;
@@ -59,6 +59,20 @@ enum {
 };
 _Static_assert(FC__COUNT_ALL <= FC__COUNTERS, "control has room for them");
 
+typedef enum fc__lock_class {
+    FC__LOCK_RECORD = 1, /* any state change of this record */
+    FC__LOCK_KEY,        /* commit of this key */
+    FC__LOCK_FLIGHT,     /* reserved: computing this key */
+    FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
+    FC__LOCK_JANITOR,    /* the elected housekeeper */
+    FC__LOCK_ATTACH      /* shared: attached; exclusive: create anew */
+} fc__lock_class;
+
+typedef struct fc__lock {
+    int fd; /* -1: not held */
+    uint64_t offset;
+} fc__lock;
+
 typedef struct fc__writer fc__writer;
 
 struct fc_cache {
@@ -82,6 +96,8 @@ struct fc_cache {
     void *clock_context;
 
     fc__shard *shards;
+    void *shards_memory;
+    bool listed; /* among the caches that the fork handlers know */
     _Atomic uint32_t mappings; /* of frames, by this process */
     _Atomic uint32_t epoch;    /* of pressure, as far as idle mappings have been dropped */
     _Atomic uint32_t references; /* 1 while open, and one per handle or build */
@@ -92,15 +108,17 @@ struct fc_cache {
     int idle_locks[64]; /* open file descriptions of `locks`, ready for use */
     uint32_t idle_lock_count;
 
-    pthread_mutex_t builds_mutex;
-    fc__writer *builds; /* open builds, aborted by close */
+    pthread_mutex_t lists_mutex;
+    fc__writer *builds;   /* open builds, aborted by close */
+    fc__handle *privates; /* private copies, for stats */
 
     pthread_mutex_t helper_mutex;
     pthread_t helper;
     _Atomic bool helper_running, helper_stop;
     uint32_t helper_bit;
-    int janitor_lock; /* descriptor of the lock, or -1 */
-    uint64_t janitor_sequence;
+    fc__lock janitor; /* held by the elected one */
+    uint32_t housekeepings;
+    uint64_t seen_sequence;
 
     _Atomic uint64_t counters[FC__COUNTERS]; /* not yet added to control */
     fc_cache *next, *previous;               /* all attached caches of this process */
@@ -121,20 +139,6 @@ void fc__fork_add(fc_cache *cache);
 void fc__fork_remove(fc_cache *cache);
 
 /* ---- lock.c: byte ranges in `locks` ---- */
-
-typedef enum fc__lock_class {
-    FC__LOCK_RECORD = 1, /* any state change of this record */
-    FC__LOCK_KEY,        /* commit of this key */
-    FC__LOCK_FLIGHT,     /* reserved: computing this key */
-    FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
-    FC__LOCK_JANITOR,    /* the elected housekeeper */
-    FC__LOCK_ATTACH      /* shared: attached; exclusive: create anew */
-} fc__lock_class;
-
-typedef struct fc__lock {
-    int fd; /* -1: not held */
-    uint64_t offset;
-} fc__lock;
 
 uint64_t fc__lock_offset(fc__lock_class class, uint64_t id);
 /* 0, FC_E_BUSY, or FC_E_NOMEM / FC_E_SYSTEM when no description can be had. Never waits. */
@@ -309,6 +313,10 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
  * FC_E_BUSY: it is another frame's by now, look again. CORRUPT, NOMEM, SYSTEM. */
 int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
                   uint32_t slot, fc_bytes key, fc__handle **out);
+/* For verify: leases and judges like a get, but drops nothing. The handle is not in the
+ * table. */
+int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word,
+                     uint32_t slot, fc__handle **out);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
                    bool *leased);
@@ -319,6 +327,8 @@ uint64_t fc__manifest_checksum(const fc__manifest *manifest);
 const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *bytes,
                                fc_error *error);
 int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error);
+void fc__private_forget(fc__handle *handle); /* before its base is released */
+uint64_t fc__private_bytes(fc_cache *cache); /* dirtied pages of all private copies */
 uint64_t fc__handle_bytes(const fc__handle *handle); /* mapped */
 int fc__handle_populate(fc__handle *handle);
 
@@ -397,17 +407,27 @@ void fc__notice(fc_cache *cache); /* wakes the watchers of all processes */
 
 void fc__helper_start(fc_cache *cache); /* if threads are allowed and none runs */
 void fc__helper_stop(fc_cache *cache);
-void fc__housekeep(fc_cache *cache);
+/* One round of the janitor's work. */
+void fc__housekeep(fc_cache *cache, bool full);
+/* Drops what the pressure epoch or replaced frames make useless here. */
+void fc__watch(fc_cache *cache);
 
 /* ---- stats.c ---- */
 
 static inline void fc__count(fc_cache *cache, int counter, uint64_t amount) {
     atomic_fetch_add_explicit(&cache->counters[counter], amount, memory_order_relaxed);
 }
-void fc__stats_flush(fc_cache *cache);
+bool fc__stats_flush(fc_cache *cache); /* true if there was anything to add */
+/* Fills what fits in out->size. */
+void fc__fill_info(const fc_cache *cache, const fc__manifest *manifest, fc_bytes key,
+                   bool leased, fc_info *out);
+int fc__check_key(fc_cache *cache, fc_bytes key, fc_error *error);
 
 /* ---- cache.c ---- */
 
+/* Structure and checksums of a leased frame. */
+int fc__handle_verify(fc__handle *handle, fc_error *error);
+void fc__builds_abort(fc_cache *cache);
 /* The base frame of a handle: made when it is mapped, freed with it. */
 int fc__handle_open_frame(fc__handle *handle);
 void fc__handle_free_frame(fc__handle *handle);

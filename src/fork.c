@@ -98,7 +98,7 @@ static void before_fork(void) {
     pthread_rwlock_wrlock(&gate);
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         fc__table_lock_all(cache);
-        pthread_mutex_lock(&cache->builds_mutex);
+        pthread_mutex_lock(&cache->lists_mutex);
         pthread_mutex_lock(&cache->locks_mutex);
     }
 }
@@ -106,7 +106,7 @@ static void before_fork(void) {
 static void after_fork_in_parent(void) {
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         pthread_mutex_unlock(&cache->locks_mutex);
-        pthread_mutex_unlock(&cache->builds_mutex);
+        pthread_mutex_unlock(&cache->lists_mutex);
         fc__table_unlock_all(cache, false);
         pthread_mutex_unlock(&cache->helper_mutex);
     }
@@ -123,11 +123,12 @@ static void after_fork_in_child(void) {
     close_registered();
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         pthread_mutex_init(&cache->locks_mutex, NULL);
-        pthread_mutex_init(&cache->builds_mutex, NULL);
+        pthread_mutex_init(&cache->lists_mutex, NULL);
         pthread_mutex_init(&cache->helper_mutex, NULL);
         cache->idle_lock_count = 0;
         cache->builds = NULL;
-        cache->janitor_lock = -1;
+        cache->janitor.fd = -1;
+        atomic_store(&cache->helper_running, false);
         fc__table_unlock_all(cache, true);
         fc__table_forget_idle(cache);
     }

@@ -154,14 +154,49 @@ int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error) {
     int status = 0;
     if ((base->manifest->flags & FC__MANIFEST_INLINE) && map_private_manifest(copy) < 0)
         status = fail_segment(copy, 0, errno, error);
-    if (!status && (status = fc__handle_open_frame(copy)))
-        fc__fail(error, status, "no memory for a private frame");
     if (status) {
         fc__handle_release(copy);
         return status;
     }
+    pthread_mutex_lock(&handle->cache->lists_mutex);
+    copy->next = handle->cache->privates;
+    handle->cache->privates = copy;
+    pthread_mutex_unlock(&handle->cache->lists_mutex);
     *out = copy;
     return 0;
+}
+
+void fc__private_forget(fc__handle *handle) {
+    fc_cache *cache = handle->cache;
+    pthread_mutex_lock(&cache->lists_mutex);
+    fc__handle **at = &cache->privates;
+    while (*at && *at != handle)
+        at = &(*at)->next;
+    if (*at)
+        *at = handle->next;
+    handle->next = NULL;
+    pthread_mutex_unlock(&cache->lists_mutex);
+}
+
+static uint64_t private_bytes(const fc__handle *handle) {
+    uint64_t bytes = 0;
+    if (handle->private_manifest)
+        bytes += fc__os_private_bytes(handle->private_manifest, handle->manifest_bytes);
+    for (uint32_t i = 0; i < handle->segment_count; i++) {
+        const void *map = atomic_load(&handle->segments[i]);
+        if (map)
+            bytes += fc__os_private_bytes(map, lengths(handle)[i]);
+    }
+    return bytes;
+}
+
+uint64_t fc__private_bytes(fc_cache *cache) {
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&cache->lists_mutex);
+    for (const fc__handle *h = cache->privates; h; h = h->next)
+        bytes += private_bytes(h);
+    pthread_mutex_unlock(&cache->lists_mutex);
+    return bytes;
 }
 
 uint64_t fc__handle_bytes(const fc__handle *handle) {

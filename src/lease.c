@@ -241,6 +241,23 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
     }
 }
 
+int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word,
+                     uint32_t slot, fc__handle **out) {
+    char name[16];
+    int status = FC_E_BUSY;
+    *out = NULL;
+    fc__manifest_name(name, fc__word_record(word));
+    fc__gate_enter();
+    int fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
+    if (fd >= 0) {
+        if (fc__os_lease(fd, FC__SHARED) == 0)
+            status = fc__lease_map(cache, fd, hash, word, slot, key, out);
+        fc__os_close(fd);
+    }
+    fc__gate_leave();
+    return status;
+}
+
 /* Leased and read, not mapped: for walks over many frames. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
                    bool *leased) {

@@ -14,13 +14,10 @@
 
 #define MAX_CHARGE_TRIES 64
 
-static int check_cache(fc_cache *cache, fc_error *error) {
+static int check_writable(fc_cache *cache, fc_error *error) {
     if (cache->read_only)
         return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
                         cache->settings.dir);
-    if (atomic_load(&cache->closed) || atomic_load(&cache->removed))
-        return fc__fail(error, FC_E_CLOSED, "the cache in %s was closed or removed: open it "
-                        "again", cache->settings.dir);
     return 0;
 }
 
@@ -52,12 +49,11 @@ int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
     writer->manifest = -1;
     writer->fork_generation = fc__fork_generation();
     writer->started_ns = fc__os_monotonic_ns();
-    int status = check_cache(cache, error);
+    int status = fc__check_key(cache, key, error);
+    if (!status)
+        status = check_writable(cache, error);
     if (status)
         return status;
-    if (!key.data || !key.size || key.size > FC__KEY_BYTES)
-        return fc__fail(error, FC_E_INVALID, "a key has 1 to %u bytes, this one has %zu",
-                        FC__KEY_BYTES, key.size);
     writer->key_bytes = (uint32_t)key.size;
     memcpy(writer->key, key.data, key.size);
     writer->hash = fc__hash_key(key);
@@ -592,9 +588,7 @@ int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle
         return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
     }
     shape s = shape_of(writer, content);
-    int status = check_cache(writer->cache, error);
-    if (!status)
-        status = check_size(writer->cache, s.units, error);
+    int status = check_size(writer->cache, s.units, error);
     /* Segments that are in place are charged already, the rest is not. */
     uint64_t more = fc__units(s.file_bytes) - 1;
     if (!content->inlined && content->segment_count)

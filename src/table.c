@@ -230,9 +230,11 @@ void fc__handles_free(fc__handle *list) {
     while (list) {
         fc__handle *handle = list;
         fc_cache *cache = handle->cache;
-        list = handle->next;
-        if (handle->base)
+        list = handle->base ? NULL : handle->next; /* private copies go one by one */
+        if (handle->base) {
+            fc__private_forget(handle);
             fc__handle_release(handle->base);
+        }
         else if (!current(handle))
             fc__reclaim_record(cache, handle->record,
                                fc__status(FC__LIVE, fc__word_generation(handle->word)),

@@ -38,9 +38,9 @@ static bool changed(fc_cache *cache, fc__hash hash, uint64_t sequence) {
 int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms,
             fc_error *error) {
     char text[80];
-    if (!key.data || !key.size || key.size > FC__KEY_BYTES)
-        return fc__fail(error, FC_E_INVALID, "a key has 1 to %u bytes, this one has %zu",
-                        FC__KEY_BYTES, key.size);
+    int status = fc__check_key(cache, key, error);
+    if (status)
+        return status;
     if (timeout_ms < 0 && timeout_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "timeout of %lld ms: give 0 or more, or "
                         "FC_NEVER", (long long)timeout_ms);

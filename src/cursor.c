@@ -1,0 +1,191 @@
+/* Walks over the frames, and what is done to many of them: a snapshot of the words at open,
+ * each looked at again when its turn comes. */
+#include "engine.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+typedef struct place {
+    uint32_t slot;
+    uint64_t word;
+} place;
+
+struct fc_cursor {
+    fc_cache *cache;
+    uint32_t fork_generation;
+    place *places;
+    size_t count, next;
+    size_t prefix_bytes;
+    uint8_t prefix[FC__KEY_BYTES];
+    uint8_t key[FC__KEY_BYTES];
+};
+
+static int check_prefix(fc_cache *cache, fc_bytes prefix, fc_error *error) {
+    if (atomic_load(&cache->closed))
+        return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    if (prefix.size > FC__KEY_BYTES || (prefix.size && !prefix.data))
+        return fc__fail(error, FC_E_INVALID, "a prefix has at most %u bytes, this one has "
+                        "%zu", FC__KEY_BYTES, prefix.size);
+    return 0;
+}
+
+int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *error) {
+    uint32_t slots = cache->capacity * 2;
+    size_t count = 0;
+    *out = NULL;
+    int status = check_prefix(cache, prefix, error);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < slots; i++)
+        count += fc__slot(cache, i) != 0;
+    count += count / 8 + 16; /* some may come meanwhile */
+    fc_cursor *cursor = fc__calloc(1, sizeof *cursor);
+    place *places = fc__malloc(count * sizeof *places);
+    if (!cursor || !places) {
+        fc__free(cursor);
+        fc__free(places);
+        return fc__fail(error, FC_E_NOMEM, "no memory to list %zu frames", count);
+    }
+    for (uint32_t i = 0; i < slots && cursor->count < count; i++) {
+        uint64_t word = fc__slot(cache, i);
+        if (word && fc__word_record(word) < cache->capacity)
+            places[cursor->count++] = (place){i, word};
+    }
+    fc__cache_retain(cache);
+    cursor->cache = cache;
+    cursor->fork_generation = fc__fork_generation();
+    cursor->places = places;
+    cursor->prefix_bytes = prefix.size;
+    if (prefix.size)
+        memcpy(cursor->prefix, prefix.data, prefix.size);
+    *out = cursor;
+    return 0;
+}
+
+/* Our own idle mapping would count as a reader: it goes first. */
+static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
+    fc_cache *cache = cursor->cache;
+    const fc__record *record = &cache->records[fc__word_record(at.word)];
+    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    int64_t since;
+    if (fc__slot(cache, at.slot) != at.word || fc__record_expired(cache, record, &since))
+        return FC_E_MISS;
+    bool own = leased && fc__table_drop_key(cache, hash, at.word);
+    int status = FC_E_BUSY;
+    for (int i = 0; i < 100 && status == FC_E_BUSY && fc__slot(cache, at.slot) == at.word;
+         i++) {
+        if (i)
+            fc__os_sleep_ns(100000);
+        status = fc__lease_peek(cache, at.word, m, cursor->key, leased);
+    }
+    if (own)
+        *leased = true;
+    return status == FC_E_BUSY ? FC_E_MISS : status;
+}
+
+static int next_match(fc_cursor *cursor, place *at, fc__manifest *m, bool *leased) {
+    while (cursor->next < cursor->count) {
+        *at = cursor->places[cursor->next++];
+        int status = peek(cursor, *at, m, leased);
+        if (status == FC_E_MISS ||
+            (!status && (m->key_bytes < cursor->prefix_bytes ||
+                         memcmp(cursor->key, cursor->prefix, cursor->prefix_bytes))))
+            continue;
+        return status;
+    }
+    return FC_DONE;
+}
+
+static int fail_peek(fc_cursor *cursor, int status, fc_error *error) {
+    return fc__fail_errno(error, status, errno, "cannot read a manifest in %s/frames",
+                          cursor->cache->settings.dir);
+}
+
+int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
+    fc__manifest m;
+    bool leased;
+    place at;
+    if (!info || info->size < offsetof(fc_info, sequence))
+        return fc__fail(error, FC_E_INVALID, "fc_info.size: set it to sizeof the struct");
+    if (cursor->fork_generation != fc__fork_generation())
+        return fc__fail(error, FC_E_INVALID, "a cursor belongs to the process that opened "
+                        "it");
+    if (atomic_load(&cursor->cache->closed))
+        return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    int status = next_match(cursor, &at, &m, &leased);
+    if (status < 0)
+        return fail_peek(cursor, status, error);
+    if (!status)
+        fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes}, leased, info);
+    return status;
+}
+
+void fc_cursor_close(fc_cursor *cursor) {
+    if (!cursor)
+        return;
+    fc__cache_unref(cursor->cache);
+    fc__free(cursor->places);
+    fc__free(cursor);
+}
+
+static int check_writable(fc_cache *cache, fc_error *error) {
+    if (cache->read_only)
+        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
+                        cache->settings.dir);
+    return fc__control_present(cache, error);
+}
+
+static bool delete_at(fc_cache *cache, place at) {
+    const fc__record *record = &cache->records[fc__word_record(at.word)];
+    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    bool gone = fc__slot(cache, at.slot) == at.word &&
+                fc__remove_word(cache, hash, at.slot, at.word, FC_MISS_DELETED,
+                                fc__now_ns(cache));
+    fc__count(cache, FC__COUNT_deleted, gone);
+    return gone;
+}
+
+int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count, fc_error *error) {
+    fc_cursor *cursor;
+    fc__manifest m;
+    uint64_t gone = 0;
+    place at;
+    if (count)
+        *count = 0;
+    int status = check_prefix(cache, prefix, error);
+    if (!status)
+        status = check_writable(cache, error);
+    if (!status)
+        status = fc_cursor_open(cache, prefix, &cursor, error);
+    if (status)
+        return status;
+    while ((status = next_match(cursor, &at, &m, NULL)) == 0)
+        gone += delete_at(cache, at);
+    if (status < 0)
+        fail_peek(cursor, status, error);
+    fc_cursor_close(cursor);
+    if (count)
+        *count = gone;
+    return status < 0 ? status : 0;
+}
+
+int fc_cache_clear(fc_cache *cache, uint64_t *count, fc_error *error) {
+    uint64_t gone = 0;
+    if (count)
+        *count = 0;
+    if (atomic_load(&cache->closed))
+        return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    int status = check_writable(cache, error);
+    if (status)
+        return status;
+    for (uint32_t slot = 0; slot < cache->capacity * 2; slot++) {
+        uint64_t word = fc__slot(cache, slot);
+        if (word && fc__word_record(word) < cache->capacity)
+            gone += delete_at(cache, (place){slot, word});
+    }
+    fc__pool_trim(cache, 0, true);
+    if (count)
+        *count = gone;
+    return 0;
+}

@@ -1,0 +1,122 @@
+/* The helper thread of a process: a watcher, which gives up idle mappings when the pressure
+ * epoch moves or frames are replaced under leases, and, in one process of all, the janitor.
+ * It sleeps on the notice word. Nothing depends on it: without it puts do the same. */
+#include "engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define ROUND_NS 1000000000
+
+void fc__watch(fc_cache *cache) {
+    uint32_t epoch = atomic_load(&cache->control->pressure);
+    bool moved = atomic_exchange(&cache->epoch, epoch) != epoch;
+    fc__table_drop_idle(cache, !moved);
+}
+
+/* `full`: all there is to do, and an empty pool: `framecache gc`. */
+void fc__housekeep(fc_cache *cache, bool full) {
+    uint64_t sequence = atomic_load(&cache->control->sequence);
+    if (cache->read_only)
+        return;
+    fc__expire(cache);
+    fc__evict_to_low(cache);
+    if (full) {
+        fc__table_drop_idle(cache, false);
+        fc__pool_trim(cache, 0, true);
+    }
+    if (full || sequence != cache->seen_sequence || cache->housekeepings++ % 10 == 0)
+        fc__sweep(cache);
+    cache->seen_sequence = sequence;
+}
+
+static bool elected(fc_cache *cache) {
+    if (cache->read_only || !cache->settings.janitor)
+        return false;
+    return cache->janitor.fd >= 0 ||
+           fc__lock_try(cache, FC__LOCK_JANITOR, 0, &cache->janitor) == 0;
+}
+
+static bool any_frames(const fc_cache *cache) {
+    return fc__used_units(cache) > fc__control_units(cache);
+}
+
+/* Returns how long to sleep: a second while there is something to do, else until woken. */
+static int64_t one_round(fc_cache *cache) {
+    bool active = fc__stats_flush(cache), janitor = elected(cache);
+    if (janitor && any_frames(cache)) {
+        fc__housekeep(cache, false);
+        return ROUND_NS;
+    }
+    return active ? ROUND_NS : -1;
+}
+
+static void *helper_main(void *argument) {
+    fc_cache *cache = argument;
+    uint32_t watched = atomic_load(&cache->control->notice) - 1;
+    while (!atomic_load(&cache->helper_stop)) {
+        uint32_t notice = atomic_load(&cache->control->notice);
+        if (notice != watched)
+            fc__watch(cache);
+        watched = notice;
+        int64_t sleep_ns = one_round(cache);
+        if (!atomic_load(&cache->helper_stop))
+            fc__os_wait(&cache->control->notice, notice, sleep_ns, 1u | cache->helper_bit);
+    }
+    fc__lock_release(cache, &cache->janitor);
+    return NULL;
+}
+
+void fc__helper_start(fc_cache *cache) {
+    if (atomic_load_explicit(&cache->helper_running, memory_order_relaxed) ||
+        !cache->threads_allowed || atomic_load(&cache->closed))
+        return;
+    pthread_mutex_lock(&cache->helper_mutex);
+    if (!atomic_load(&cache->helper_running)) {
+        sigset_t all, before;
+        sigfillset(&all);
+        cache->helper_bit = 2u << ((unsigned)fc__os_random() % 31);
+        atomic_store(&cache->helper_stop, false);
+        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+        if (pthread_create(&cache->helper, NULL, helper_main, cache) == 0)
+            atomic_store(&cache->helper_running, true);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_mutex_unlock(&cache->helper_mutex);
+}
+
+/* Woken again and again until it is gone: it may be just about to sleep. */
+void fc__helper_stop(fc_cache *cache) {
+    pthread_mutex_lock(&cache->helper_mutex);
+    if (atomic_load(&cache->helper_running)) {
+        atomic_store(&cache->helper_stop, true);
+        for (int i = 0;; i++) {
+            fc__os_wake(&cache->control->notice, cache->helper_bit);
+            if (pthread_tryjoin_np(cache->helper, NULL) == 0)
+                break;
+            fc__os_sleep_ns(i < 20 ? 10000 : 500000);
+        }
+        atomic_store(&cache->helper_running, false);
+    }
+    pthread_mutex_unlock(&cache->helper_mutex);
+}
+
+int fc_cache_tick(fc_cache *cache, uint32_t flags, int64_t *next_ms, fc_error *error) {
+    if (next_ms)
+        *next_ms = 1000;
+    if (flags & ~FC_TICK_FULL)
+        return fc__fail(error, FC_E_INVALID, "fc_cache_tick() flags 0x%x: only FC_TICK_FULL "
+                        "is known", flags);
+    if (atomic_load(&cache->closed))
+        return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    int status = fc__control_present(cache, error);
+    if (status)
+        return status;
+    fc__watch(cache);
+    fc__housekeep(cache, flags & FC_TICK_FULL);
+    fc__stats_flush(cache);
+    if (next_ms && !any_frames(cache))
+        *next_ms = 10000;
+    return 0;
+}

@@ -1,0 +1,109 @@
+/* Counters and gauges. A process counts for itself and adds to control about once a second,
+ * so that hot paths of different processes do not share a line. */
+#include "engine.h"
+
+#include <stddef.h>
+#include <string.h>
+
+bool fc__stats_flush(fc_cache *cache) {
+    fc__table_stats table;
+    bool any = false;
+    if (cache->read_only)
+        return false;
+    fc__table_stat(cache, &table);
+    fc__count(cache, FC__COUNT_hits, table.hits);
+    for (int i = 0; i < FC__COUNT_ALL; i++) {
+        uint64_t mine = atomic_load_explicit(&cache->counters[i], memory_order_relaxed);
+        if (!mine)
+            continue;
+        mine = atomic_exchange(&cache->counters[i], 0);
+        atomic_fetch_add_explicit(&cache->control->counters[i], mine, memory_order_relaxed);
+        any = true;
+    }
+    return any;
+}
+
+static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
+    const fc__record *record = &cache->records[i];
+    uint64_t status = atomic_load(&record->status);
+    uint64_t bytes = atomic_load(&record->charged) * FC__PAGE;
+    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    uint32_t slot;
+    switch (fc__status_state(status)) {
+    case FC__LIVE:
+        if (fc__index_holds(cache, hash,
+                            fc__word(hash.high, fc__status_generation(status), i), &slot))
+            out->frames++, out->hot_bytes += bytes;
+        else
+            out->zombie_frames++, out->zombie_bytes += bytes;
+        break;
+    case FC__POOL:
+        out->pool_bytes += bytes;
+        break;
+    case FC__WRITING:
+        out->writing_bytes += bytes;
+        break;
+    default:
+        break;
+    }
+}
+
+int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
+    static const char *const rules[] = {"setting", "filesystem", "cgroup", "memory"};
+    fc_stats out = {.size = stats ? stats->size : 0};
+    fc__table_stats table;
+    if (!stats || stats->size < offsetof(fc_stats, frames))
+        return fc__fail(error, FC_E_INVALID, "fc_stats.size: set it to sizeof the struct");
+    if (atomic_load(&cache->closed))
+        return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    fc__stats_flush(cache);
+    fc__control *c = cache->control;
+#define FC_X(name, kind)                                                                  \
+    out.name = atomic_load_explicit(&c->counters[FC__COUNT_##name], memory_order_relaxed);
+    FC_STATS(FC_X)
+#undef FC_X
+    for (uint32_t i = 0; i < cache->capacity; i++)
+        add_record(cache, i, &out);
+    uint32_t rule = atomic_load(&c->budget_rule);
+    strcpy(out.budget_rule, rules[rule <= FC__RULE_MEMORY ? rule : 0]);
+    out.capacity_frames = cache->capacity;
+    out.budget_bytes = atomic_load(&c->budget_units) * FC__PAGE;
+    out.used_bytes = fc__used_units(cache) * FC__PAGE;
+    out.control_bytes = cache->control_bytes;
+    out.sequence = atomic_load(&c->sequence);
+    fc__table_stat(cache, &table);
+    fc__count(cache, FC__COUNT_hits, table.hits);
+    out.mapped_frames = table.frames;
+    out.mapped_bytes = table.bytes;
+    out.idle_frames = table.idle_frames;
+    out.idle_bytes = table.idle_bytes;
+    out.private_bytes = fc__private_bytes(cache);
+    out.descriptors = fc__os_descriptors();
+    memcpy(stats, &out, out.size < sizeof out ? out.size : sizeof out);
+    return 0;
+}
+
+void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, bool leased,
+                   fc_info *out) {
+    const fc__record *record = &cache->records[m->record];
+    fc_info info = {.size = out->size,
+                    .key = key,
+                    .sequence = m->sequence,
+                    .rows = m->rows,
+                    .columns = m->columns,
+                    .bytes = m->stored_bytes,
+                    .created_ns = m->created_ns,
+                    .used_ns = m->created_ns,
+                    .expires_ns = FC__EXPIRES_NEVER,
+                    .record = m->record,
+                    .leased = leased};
+    /* A frame that has left the index keeps its record while it is leased. */
+    if (atomic_load(&record->sequence) == m->sequence) {
+        info.used_ns = atomic_load(&record->used_ns);
+        info.expires_ns = atomic_load(&record->expires_ns);
+        info.uses = atomic_load(&record->uses);
+        if (atomic_load(&record->flags) & 1)
+            info.cost_s = fc__double(atomic_load(&record->cost));
+    }
+    memcpy(out, &info, info.size < sizeof info ? info.size : sizeof info);
+}
