@@ -233,7 +233,7 @@ static const char *type_name(fc_type type) {
 int fc_frame_column(const fc_frame *frame, const char *name, fc_type type,
                     const fc_column **out, fc_error *error) {
     const fc__column *column;
-    int64_t index;
+    int64_t index = 0;
 
     *out = NULL;
     if (!name)
