@@ -6,7 +6,8 @@ file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*
 target_compile_options(framecache_internal PRIVATE -fsanitize=fuzzer-no-link)
 foreach(source IN LISTS fuzz_targets)
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source})
+    add_executable(${name} ${source} ${PROJECT_SOURCE_DIR}/tests/support_frame.c)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
     target_compile_definitions(${name} PRIVATE FC_LIBFUZZER)

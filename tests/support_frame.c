@@ -2,12 +2,23 @@
 
 #include "status.h"
 
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+/* No cmocka here, since the fuzz targets use this too. */
+#define CHECK(condition)                                                                \
+    ((condition) ? (void)0 : die("%s:%d: %s", __FILE__, __LINE__, #condition))
+
+static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *format, ...) {
+    va_list arguments;
+
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    abort();
+}
 
 _Atomic long memory_alive;
 
@@ -16,7 +27,7 @@ _Atomic long memory_alive;
 memory_frame *memory_new(void) {
     memory_frame *memory = calloc(1, sizeof *memory);
 
-    assert_non_null(memory);
+    CHECK(memory);
     memory->references = 1;
     memory_alive++;
     return memory;
@@ -55,7 +66,7 @@ static void source_release(void *context) {
 static void *copy_of(const void *data, uint64_t bytes) {
     void *copy = NULL;
 
-    assert_int_equal(posix_memalign(&copy, 64, bytes ? bytes : 1), 0);
+    CHECK(!posix_memalign(&copy, 64, bytes ? bytes : 1));
     memcpy(copy, data, bytes);
     return copy;
 }
@@ -96,11 +107,11 @@ static int ground_map(void *context, uint32_t index, uint64_t bytes, void **out,
     memory_frame *memory = context;
     void *moved = NULL;
 
-    assert_in_range(index, 1, MEMORY_SEGMENTS - 1);
+    CHECK(index && index < MEMORY_SEGMENTS);
     if (memory->ground_limit && bytes > memory->ground_limit)
         return fc__fail_prefix(error, FC_E_NOSPACE, "the ground is full");
     uint64_t before = memory->segment_bytes[index];
-    assert_int_equal(posix_memalign(&moved, 64, bytes > before ? bytes : before), 0);
+    CHECK(!posix_memalign(&moved, 64, bytes > before ? bytes : before));
     memset(moved, 0xa5, bytes > before ? bytes : before);
     if (before)
         memcpy(moved, memory->segments[index], before);
@@ -128,7 +139,7 @@ static int sink_write(void *context, uint32_t segment, uint64_t offset, const vo
     written *w = context;
 
     (void)error;
-    assert_true(segment < w->count && offset + bytes <= w->bytes[segment]);
+    CHECK(segment < w->count && offset + bytes <= w->bytes[segment]);
     memcpy(w->segments[segment] + offset, data, bytes);
     for (size_t i = 0; i < bytes; i++)
         w->marks[segment][offset + i]++;
@@ -140,14 +151,14 @@ static void begin_segment(written *w, const memory_frame *memory, uint32_t index
     uint64_t bytes = w->bytes[index];
     void *exact = NULL;
 
-    assert_int_equal(bytes % 64, 0);
+    CHECK(bytes % 64 == 0);
     w->marks[index] = calloc(1, bytes + 1);
     if (!bytes)
         return;
-    assert_int_equal(posix_memalign(&exact, 64, bytes), 0);
+    CHECK(!posix_memalign(&exact, 64, bytes));
     memset(exact, 0x5a, bytes);
     if (memory->segments[index]) {
-        assert_true(bytes <= memory->segment_bytes[index]);
+        CHECK(bytes <= memory->segment_bytes[index]);
         memcpy(exact, memory->segments[index], bytes);
         memset(w->marks[index], 1, bytes);
     }
@@ -156,7 +167,7 @@ static void begin_segment(written *w, const memory_frame *memory, uint32_t index
 
 static void end_segment(const written *w, memory_frame *memory, uint32_t index) {
     for (uint64_t i = 0; i < w->bytes[index]; i++)
-        assert_int_equal(w->marks[index][i], 1);
+        CHECK(w->marks[index][i] == 1);
     free(w->marks[index]);
     free(memory->segments[index]);
     memory->segments[index] = w->segments[index];
@@ -169,13 +180,13 @@ void memory_write(memory_frame *memory, fc__plan *plan) {
     fc__sink sink = {&w, sink_write};
     fc_error error;
 
-    assert_true(w.count <= MEMORY_SEGMENTS);
+    CHECK(w.count <= MEMORY_SEGMENTS);
     for (uint32_t i = 0; i < w.count; i++) {
         w.bytes[i] = layout->segment_bytes[i];
         begin_segment(&w, memory, i);
     }
     for (size_t i = 0; i < fc__plan_job_count(plan); i++)
-        assert_int_equal(fc__plan_run(plan, i, &sink, &error), 0);
+        CHECK(!fc__plan_run(plan, i, &sink, &error));
     for (uint32_t i = 0; i < w.count; i++)
         end_segment(&w, memory, i);
     memory->segment_count = w.count;
@@ -188,7 +199,7 @@ static void open_or_fail(memory_frame *memory) {
     fc_error error;
 
     if (memory_open(memory, &error))
-        fail_msg("%s", error.message);
+        die("%s", error.message);
 }
 
 memory_frame *memory_put(const struct ArrowSchema *schema,
@@ -199,7 +210,7 @@ memory_frame *memory_put(const struct ArrowSchema *schema,
     fc_error error;
 
     if (fc__plan_arrow(&plan, schema, chunks, count, checksums, &error))
-        fail_msg("%s", error.message);
+        die("%s", error.message);
     memory_write(memory, plan);
     fc__plan_free(plan);
     open_or_fail(memory);
@@ -212,7 +223,7 @@ memory_frame *memory_commit(memory_frame *memory, fc_build *build, int64_t rows,
     fc_error error;
 
     if (fc__build_finish(build, rows, checksums, &plan, &error))
-        fail_msg("%s", error.message);
+        die("%s", error.message);
     memory_write(memory, plan);
     fc__plan_free(plan);
     fc__build_free(build);
@@ -284,7 +295,7 @@ struct ArrowSchema *everything_schema(void) {
 
 static void check(int status, const fc_error *error) {
     if (status)
-        fail_msg("%s", error->message);
+        die("%s", error->message);
 }
 
 static void set_null(fc_build *build, fc_target *target, int64_t row) {
@@ -459,7 +470,7 @@ static int child_of(const fc_column *column, int64_t row) {
     for (int child = 0;; child++) {
         if (strtol(at, (char **)&at, 10) == column->type_ids[row])
             return child;
-        assert_int_equal(*at++, ',');
+        CHECK(*at++ == ',');
     }
 }
 
