@@ -1,4 +1,6 @@
-/* A cache of 60,000 frames against one of 10, side by side: gets and puts.
+/* A cache of 60,000 frames against one of 10, side by side: gets and puts of ten keys;
+ * and first gets of keys that were not used since they were put, so that what the kernel
+ * and the cache know of them has left the processor's own caches.
  *
  *     many_frames DIR */
 #include "bench.h"
@@ -10,15 +12,15 @@ typedef struct side {
     const char *dir;
     fc_cache *cache;
     int frames;
-    samples warm, first, replace, new;
+    samples warm, first, cold, replace, new;
 } side;
 
 static const double one = 1;
 
-/* FEW keys of either side, spread over what is there; another ten in each round. */
-static void pick(const side *s, int i, int round, char key[32]) {
+/* FEW keys of either side, spread over what is there. Shift 0: the same ten always. */
+static void pick(const side *s, int i, int shift, char key[32]) {
     int step = s->frames / FEW;
-    snprintf(key, 32, "key-%d", i % FEW * step + (step > 1 ? round % step : 0));
+    snprintf(key, 32, "key-%d", i % FEW * step + (step > 1 ? shift % step : 0));
 }
 
 static void fill(side *s) {
@@ -55,9 +57,15 @@ static void gets(side *s, int round) {
 
     get(s->cache, "warm");
     for (int i = 0; i < FEW; i++) {
-        pick(s, i, round, keys[i]);
+        pick(s, i, 0, keys[i]);
         samples_add(&s->first, get(s->cache, keys[i]));
     }
+    if (s->frames > FEW)
+        for (int i = 0; i < FEW; i++) {
+            char key[32];
+            pick(s, i, round + 1, key);
+            samples_add(&s->cold, get(s->cache, key));
+        }
     double start = bench_now_ns();
     for (int i = 0; i < WARM_GETS; i++) {
         bench_must(fc_get(s->cache, fc_str(keys[i % FEW]), 0, &frame, &error), &error,
@@ -67,7 +75,7 @@ static void gets(side *s, int round) {
     samples_add(&s->warm, (bench_now_ns() - start) / WARM_GETS);
 }
 
-static void puts_of(side *s, int round) {
+static void puts_of(side *s) {
     char key[32];
     fc_error error;
     table t;
@@ -75,7 +83,7 @@ static void puts_of(side *s, int round) {
     table_init(&t, &one, 1);
     double start = bench_now_ns();
     for (int i = 0; i < PUTS; i++) {
-        pick(s, i, round, key);
+        pick(s, i, 0, key);
         bench_put(s->cache, key, &t);
     }
     samples_add(&s->replace, (bench_now_ns() - start) / PUTS);
@@ -112,11 +120,12 @@ int main(int argc, char **argv) {
         for (int i = 0; i < 2; i++) { /* attached anew: nothing is mapped */
             sides[i].cache = bench_open(sides[i].dir, "1GiB", NULL);
             gets(&sides[i], round);
-            puts_of(&sides[i], round);
+            puts_of(&sides[i]);
             fc_cache_close(sides[i].cache);
         }
     compare("warm_get", &many->warm, &few->warm);
     compare("first_get", &many->first, &few->first);
+    compare("first_get_cold", &many->cold, &few->first);
     compare("put_replace", &many->replace, &few->replace);
     compare("put_new", &many->new, &few->new);
     free(few_dir);

@@ -8,7 +8,7 @@
 enum {
     ROUNDS = 15,
     PUTS = 300,
-    MANIFEST_BYTES = 640
+    MANIFEST_BYTES = 704
 }; /* as long as a frame's of one row */
 
 static const char bytes[MANIFEST_BYTES];

@@ -52,6 +52,7 @@ TARGETS: list[Target] = [
     Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
     Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),
     Target("60000_frames/first_get", "60,000 frames: first get", "at most", 1.3),
+    Target("60000_frames/first_get_cold", "... of frames not used since they were put"),
     Target("60000_frames/put_replace", "60,000 frames: replacing put", "at most", 1.3),
     Target("60000_frames/put_new", "60,000 frames: new put", "at most", 1.3),
     Target(
