@@ -56,7 +56,7 @@ static void add_gauges(text_table *table, const fc_stats *stats) {
              format_size(a, sizeof a, stats->used_bytes),
              format_size(b, sizeof b, stats->budget_bytes), percent, stats->budget_rule);
     line(table, "used", text);
-    size_line(table, "  frames", stats->hot_bytes);
+    size_line(table, "  live", stats->hot_bytes);
     snprintf(text, sizeof text,
              "%s in %s frames that are replaced or deleted, but in use",
              format_size(a, sizeof a, stats->zombie_bytes),
@@ -74,7 +74,7 @@ static void add_counter(text_table *table, const char *name, uint64_t value) {
     if (length > 6 && strcmp(name + length - 6, "_bytes") == 0)
         format_size(text, sizeof text, value);
     else if (length > 3 && strcmp(name + length - 3, "_ns") == 0)
-        format_span(text, sizeof text, (int64_t)(value / 1000000));
+        format_span_ns(text, sizeof text, value);
     else if (length > 3 && strcmp(name + length - 3, "_ms") == 0)
         format_span(text, sizeof text, (int64_t)value);
     else

@@ -158,6 +158,13 @@ const char *format_span(char *out, size_t bytes, int64_t ms) {
     return out;
 }
 
+const char *format_span_ns(char *out, size_t bytes, uint64_t ns) {
+    if (ns >= 10000000 || ns == 0)
+        return format_span(out, bytes, (int64_t)(ns / 1000000));
+    snprintf(out, bytes, "%.1f us", (double)ns / 1000);
+    return out;
+}
+
 /* ---- Tables ---- */
 
 static char **new_cell(text_table *table) {
@@ -185,32 +192,53 @@ static int width_of(const char *text) {
     return width;
 }
 
-static void print_cell(const char *text, int width, bool right, bool last) {
-    int padding = width - width_of(text);
-    if (right)
-        printf("%*s%s", padding, "", text);
-    else
-        printf("%s%*s", text, last ? 0 : padding, "");
-    fputs(last ? "\n" : "  ", stdout);
+/* Writes one row to `line`, without blanks at its end. */
+static void write_row(char *line, const text_table *table, size_t first,
+                      const int *widths) {
+    char *to = line, *end = line;
+    for (int column = 0; column < table->columns; column++) {
+        const char *text = table->cells[first + (size_t)column];
+        int padding = widths[column] - width_of(text);
+        bool right = table->right >> column & 1;
+        to += sprintf(to, "%*s%s", right ? padding : 0, "", text);
+        end = *text ? to : end;
+        to += sprintf(to, "%*s", right ? 2 : padding + 2, "");
+    }
+    strcpy(end, "\n");
+}
+
+/* A line has room for the longest cell of each column, in bytes, and its padding. */
+static size_t line_bytes(const text_table *table, const int *widths) {
+    size_t bytes = 2;
+    for (size_t i = 0; i < (size_t)table->columns; i++) {
+        size_t longest = 0;
+        for (size_t cell = i; cell < table->count; cell += (size_t)table->columns)
+            if (strlen(table->cells[cell]) > longest)
+                longest = strlen(table->cells[cell]);
+        bytes += longest + (size_t)widths[i] + 2;
+    }
+    return bytes;
 }
 
 void table_print(text_table *table) {
-    int columns = table->columns;
-    int *widths = need(NULL, (size_t)columns * sizeof *widths);
-    memset(widths, 0, (size_t)columns * sizeof *widths);
+    size_t columns = (size_t)table->columns;
+    int *widths = need(NULL, columns * sizeof *widths);
+    memset(widths, 0, columns * sizeof *widths);
     for (size_t i = 0; i < table->count; i++) {
         int width = width_of(table->cells[i]);
-        if (width > widths[i % (size_t)columns])
-            widths[i % (size_t)columns] = width;
+        if (width > widths[i % columns])
+            widths[i % columns] = width;
     }
-    for (size_t i = 0; i < table->count; i++) {
-        int column = (int)(i % (size_t)columns);
-        print_cell(table->cells[i], widths[column], table->right >> column & 1,
-                   column == columns - 1);
+    char *line = need(NULL, line_bytes(table, widths));
+    for (size_t i = 0; i < table->count; i += columns) {
+        write_row(line, table, i, widths);
+        fputs(line, stdout);
+    }
+    for (size_t i = 0; i < table->count; i++)
         free(table->cells[i]);
-    }
     free(table->cells);
     free(widths);
+    free(line);
     table->cells = NULL;
     table->count = table->capacity = 0;
 }

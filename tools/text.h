@@ -22,6 +22,7 @@ const char *format_size(char *out, size_t bytes, uint64_t size);   /* "1.5 GiB" 
 const char *format_count(char *out, size_t bytes, uint64_t count); /* "65,536" */
 const char *format_double(char *out, size_t bytes, double value); /* the shortest exact */
 const char *format_span(char *out, size_t bytes, int64_t ms);     /* "250 ms", "3 min" */
+const char *format_span_ns(char *out, size_t bytes, uint64_t ns);
 
 /* Cells that are printed in aligned columns. */
 typedef struct text_table {
