@@ -120,7 +120,8 @@ void stream_of(struct ArrowArrayStream *out, struct ArrowSchema *schema, int cou
 
     from->schema = schema;
     from->of = calloc((size_t)count + 1, sizeof *from->of);
-    memcpy(from->of, of, (size_t)count * sizeof *of);
+    for (int i = 0; i < count; i++)
+        from->of[i] = of[i];
     from->count = count;
     from->fail_at = fail_at;
     *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release_stream,

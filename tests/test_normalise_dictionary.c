@@ -200,7 +200,7 @@ static void widens(const char *from, int code_bytes, int before, int more,
                    const char *to) {
     column_test t = put_column(coded(from, "s"), 2, many(0, before, code_bytes),
                                many(before, more, code_bytes));
-    uint32_t code = 0;
+    uint64_t code = 0;
 
     assert_string_equal(t.column->format, to);
     assert_int_equal(t.column->dictionary->rows, before + more);
