@@ -33,6 +33,11 @@ class _Layout:
         self.names: list[str] = [field[0] for field in fields]
         self.formats: list[str] = [field[1] for field in fields]
         self.flags: list[int] = [field[2] for field in fields]
+        self.extensions: set[int] = {  # of Arrow's extension types
+            index
+            for index, field in enumerate(fields)
+            if any(key == b"ARROW:extension:name" for key, _ in field[3])
+        }
         self.metadata: dict[bytes, bytes] = dict(metadata)
         self._positions: dict[str, int] | None = None
 
@@ -171,7 +176,7 @@ class Column:
         if copy is False and (reason or cast):
             raise ValueError(f"column {self.name!r} needs a copy: {reason or 'a cast'}")
         if cast:
-            return values.astype(dtype)  # type: ignore[arg-type]
+            return values.astype(dtype)
         return values.copy() if copy and not reason else values
 
     def __arrow_c_schema__(self) -> object:

@@ -88,6 +88,7 @@ def _from_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
 
 
 def _from_zone(name: str, array: Any) -> Encoded:
+    import numpy as np
     import pandas as pd
 
     dtype = array.dtype
@@ -100,7 +101,7 @@ def _from_zone(name: str, array: Any) -> Encoded:
         same = False
     if not same:
         raise _refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
-    instants = pd.DatetimeIndex(array).asi8
+    instants = np.ascontiguousarray(pd.DatetimeIndex(array, copy=False).asi8)
     format = _numpy.format_of(instants.view(f"M8[{dtype.unit}]").dtype)
     bitmap, nulls = _core.valid_bits(instants, "t")
     column = _flat(name, f"{format}{zone}", len(instants), (bitmap, instants), nulls)
@@ -123,14 +124,15 @@ def _from_masked(name: str, array: Any) -> Encoded:
 def _from_categorical(name: str, array: Any) -> Encoded:
     categories = _encode(name, array.categories)
     codes = _encode_numpy(name, array.codes, None)
-    bitmap, nulls = _core.valid_bits(codes[5][1], _numpy.format_of(array.codes.dtype))
+    bitmap, nulls = _core.valid_bits(codes[5][1], codes[1])
     flags = _NULLABLE | (_ORDERED if array.ordered else 0)
     column = (name, codes[1], len(array), nulls, flags, (bitmap, codes[5][1]),
               categories.column)  # fmt: skip
     about = {"num_categories": len(array.categories), "ordered": bool(array.ordered)}
     extra = {"categories": categories.numpy_type, **(categories.extra or {})}
-    if categories.metadata:
-        extra.update(categories.metadata)
+    freq = getattr(array.categories, "freq", None)
+    if freq is not None:
+        extra["freq"] = freq.freqstr
     return Encoded(column, "categorical", str(array.codes.dtype), about, extra)
 
 

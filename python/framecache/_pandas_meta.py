@@ -1,9 +1,9 @@
 """What pandas knows and Arrow does not, kept in the schema's metadata.
 
 Two keys. ``pandas`` is the one that pyarrow writes and reads: index, dtypes and labels;
-so ``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come back
-as it would give them. ``framecache`` holds what has no place there: which object stood for
-null, where strings were stored, the categories' dtype, the frequency of an index.
+so ``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come
+back as it would give them. ``framecache`` holds what has no place there: which object
+stood for null, where strings were stored, the categories' dtype, an index's frequency.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Meta(NamedTuple):
     """What was recorded, by the names of the stored fields."""
 
     ours: bool  # put from pandas by framecache
-    index: list[Any]  # field names, or the descriptor of a RangeIndex
+    levels: list[Any]  # field names, or the descriptor of a RangeIndex
     columns: dict[str, dict[str, Any]]  # as pyarrow's: name, numpy_type, metadata
     labels: dict[str, Any]  # of the columns: name, numpy_type
     extra: dict[str, dict[str, Any]]  # of fields, ours
@@ -61,14 +61,14 @@ def _parse(pandas: bytes, framecache: bytes | None) -> Meta:
         column.get("field_name") or column.get("name"): column
         for column in described["columns"]
     }
-    levels = described.get("column_indexes") or [{}]
+    labels = described.get("column_indexes") or [{}]
     return Meta(
         ours=own.get("version") == 1,
-        index=described["index_columns"],
+        levels=described["index_columns"],
         columns=columns,
-        labels=levels[0],
+        labels=labels[0],
         extra=own.get("columns", {}),
         attributes=described.get("attributes") or {},
-        plain=len(levels) == 1
-        and levels[0].get("pandas_type") in (None, "unicode", "empty", "int64"),
+        plain=len(labels) == 1
+        and labels[0].get("pandas_type") in (None, "unicode", "empty", "int64"),
     )

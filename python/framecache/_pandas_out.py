@@ -47,6 +47,8 @@ class _Reader:
         self, position: int, data: Data, described: dict[str, Any], extra: dict[str, Any]
     ) -> tuple[Any, str | None]:
         recorded = described.get("numpy_type", "")
+        if position in self.layout.extensions:
+            return self._foreign(position, recorded), "it is of an extension type"
         if data.type == "DICTIONARY":
             return self._categorical(position, data, extra)
         if extra.get("arrow"):
@@ -79,6 +81,8 @@ class _Reader:
         import pandas as pd
 
         arrow = self._pyarrow_array(position)
+        import pyarrow
+
         if recorded and recorded != "object":
             try:
                 dtype = pd.api.types.pandas_dtype(recorded)
@@ -86,7 +90,8 @@ class _Reader:
                 dtype = None
             if hasattr(dtype, "__from_arrow__"):
                 return dtype.__from_arrow__(arrow)
-        return arrow.to_pandas().array
+        made = pyarrow.table({"": arrow}).to_pandas().iloc[:, 0]
+        return made.to_numpy() if made.dtype == object else made.array
 
     def _arrow(self, position: int, name: str) -> tuple[Any, str | None]:
         import pandas as pd
@@ -105,13 +110,11 @@ class _Reader:
 
         if recorded == "object" and self.meta.ours:
             return _string_objects(data, extra.get("null")), "it holds Python objects"
-        missing = pd.NA if recorded.startswith("string") else float("nan")
-        storage = extra.get("storage") or ("pyarrow" if _has_pyarrow() else "python")
-        dtype = pd.StringDtype(storage, na_value=missing)
-        if storage == "pyarrow":
+        dtype = _string_dtype(recorded, extra)
+        if dtype.storage == "pyarrow":
             return dtype.__from_arrow__(self._pyarrow_array(position)), None
-        array = pd.array(_numpy.objects(_numpy.strings(data, missing)), dtype=dtype)
-        return array, "it holds Python strings"
+        texts = _numpy.objects(_numpy.strings(data, dtype.na_value))
+        return pd.array(texts, dtype=dtype), "it holds Python strings"
 
     def _categorical(
         self, position: int, data: Data, extra: dict[str, Any]
@@ -139,9 +142,9 @@ class _Reader:
         recorded = extra.get("categories", "")
         values: Any
         if data.type == "STRING":
-            plain = recorded == "object"
-            dtype: Any = object if plain else _string_dtype(recorded, extra)
-            values = pd.array(_numpy.objects(_numpy.strings(data)), dtype=dtype)
+            values = _numpy.objects(_numpy.strings(data))
+            if recorded != "object":
+                values = pd.array(values, dtype=_string_dtype(recorded, extra))
         elif _masked_fits(recorded, data):
             values, _ = _masked(recorded, data)
         elif data.type == "TIMESTAMP" and len(data.format) > 4:
@@ -151,6 +154,7 @@ class _Reader:
         if values is None:
             return None
         index = pd.Index(values, dtype=_object(values), copy=False)
+        index = _with_frequency(index, extra.get("freq"))
         return index if index.is_unique else None
 
 
@@ -193,18 +197,18 @@ def _masked(recorded: str, data: Data) -> tuple[Any, str | None]:
         bits = data.values if data.values is not None else b""
         values = _numpy.unpack(bits, data.bit, data.rows)
         return pd.arrays.BooleanArray(values, mask), "its booleans are stored as bits"
-    values = _numpy.fixed(data)
+    stored = _numpy.fixed(data)
     floating = recorded.startswith("Float")
     kind = pd.arrays.FloatingArray if floating else pd.arrays.IntegerArray
-    return kind(values, mask), "its mask is expanded"
+    return kind(stored, mask), "its mask is expanded"
 
 
 def _zoned(data: Data) -> tuple[Any, str | None]:
     import pandas as pd
 
-    values = _numpy.fixed(data)
-    assert values is not None
-    values, reason = _numpy.with_nulls_marked(data, values)
+    stored = _numpy.fixed(data)
+    assert stored is not None
+    values, reason = _numpy.with_nulls_marked(data, stored)
     unit, zone = values.dtype.name[11:-1], data.format[4:]
     dtype = pd.DatetimeTZDtype(unit, zone)
     return pd.array(values.view("i8"), dtype=dtype, copy=False), reason
@@ -223,7 +227,7 @@ def _index(reader: _Reader, name_to_position: dict[str, int]) -> pd.Index[Any] |
     import pandas as pd
 
     levels = []
-    for descriptor in reader.meta.index:
+    for descriptor in reader.meta.levels:
         if isinstance(descriptor, dict):
             return _range(reader, descriptor)
         position = name_to_position.get(descriptor)
@@ -307,7 +311,7 @@ def dataframe(frame: Frame, mode: str, strict: bool) -> pd.DataFrame:
     names = reader.layout.names
     named = {name: position for position, name in enumerate(names)}
     index = _index(reader, named)
-    hidden = {d for d in reader.meta.index if isinstance(d, str)}
+    hidden = {d for d in reader.meta.levels if isinstance(d, str)}
     if index is None:
         hidden = set()
     shown = [position for position, name in enumerate(names) if name not in hidden]

@@ -50,7 +50,7 @@ def text(name: str, value: Any) -> str:
     if name in ("ttl", "reclaim_wait"):
         return _duration_text(value, name)
     if name == "dir":
-        return os.fspath(value)
+        return str(os.fspath(value))
     if name == "mode" and isinstance(value, int):
         return f"{value:04o}"
     if isinstance(value, bool):

@@ -449,18 +449,30 @@ static void child_take(struct ArrowArray *array, struct ArrowArray *child) {
     array->release(array);
 }
 
+/* requested may be None */
 static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
     core_frame *self = frame_of(op);
     struct ArrowArray array, child;
     const struct ArrowSchema *wanted;
-    struct ArrowSchema *children[1], whole = {.format = "+s", .name = "", .n_children = 1,
-                                              .children = children, .release = keep};
+    struct ArrowSchema renamed, *children[1] = {&renamed};
+    struct ArrowSchema whole = {.format = "+s", .name = "", .n_children = 1,
+                                .children = children, .release = keep};
+    const fc_column *column = NULL;
     PyObject *schema;
+    fc_error error;
     bool failed;
 
     wanted = requested_of(requested, &failed);
-    children[0] = (struct ArrowSchema *)(uintptr_t)wanted;
-    if (failed || export_array(self, wanted ? &whole : NULL, &array))
+    if (failed || !held(self))
+        return NULL;
+    if (wanted) { /* a consumer asks for a type; the name is ours */
+        if (fc_frame_column_at(self->frame, 0, &column, &error))
+            return core_raise(self->state, &error, NULL);
+        renamed = *wanted;
+        renamed.name = column->name;
+        renamed.release = keep;
+    }
+    if (export_array(self, wanted ? &whole : NULL, &array))
         return NULL;
     child_take(&array, &child);
     schema = wanted ? Py_NewRef(requested) : frame_only_schema(op, NULL);
