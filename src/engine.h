@@ -118,6 +118,7 @@ struct fc_cache {
     uint32_t helper_bit;
     fc__lock janitor; /* held by the elected one */
     uint32_t housekeepings;
+    uint32_t pool_position, pool_rounds; /* rounds since the pool took a big record */
     uint64_t seen_sequence;
 
     _Atomic uint64_t counters[FC__COUNTERS]; /* not yet added to control */
@@ -260,6 +261,7 @@ int fc__pool_take(fc_cache *cache, uint64_t units, bool inlined, uint32_t *recor
                   uint32_t *generation, fc__lock *lock);
 /* Frees pool records until `units` fit the budget, or all. */
 void fc__pool_trim(fc_cache *cache, uint64_t units, bool all);
+void fc__pool_to_limit(fc_cache *cache);
 bool fc__pool_accepts(fc_cache *cache, uint64_t units);
 
 /* ---- room.c: making room ---- */

@@ -53,9 +53,12 @@ static int fail_segment(fc__handle *handle, uint32_t index, int sys_errno,
     fc__key_text(text, key);
     if (sys_errno == ENODATA) {
         fc__count(handle->cache, FC__COUNT_corrupt, 1);
+        if (!handle->cache->read_only)
+            fc__remove_word(handle->cache, handle->hash, handle->slot, handle->word,
+                            FC_MISS_CORRUPT, fc__now_ns(handle->cache));
         return fc__fail(error, FC_E_CORRUPT,
-                        "segment %u of the frame under key '%s' is missing or too short: "
-                        "delete the key and put it again", index, text);
+                        "segment %u of the frame under key '%s' is missing or too short; "
+                        "the frame has been dropped: put it again", index, text);
     }
     if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM)
         return fc__fail_errno(error, FC_E_NOMEM, sys_errno,

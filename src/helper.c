@@ -7,12 +7,22 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define ROUND_NS 1000000000
+#define ROUND_NS    1000000000
+#define POOL_ROUNDS 120
 
 void fc__watch(fc_cache *cache) {
     uint32_t epoch = atomic_load(&cache->control->pressure);
     bool moved = atomic_exchange(&cache->epoch, epoch) != epoch;
     fc__table_drop_idle(cache, !moved);
+}
+
+/* A pool that takes nothing for this many seconds comes down to its limit. */
+static void settle_pool(fc_cache *cache) {
+    uint32_t position = atomic_load(&cache->control->big_position);
+    cache->pool_rounds = position == cache->pool_position ? cache->pool_rounds + 1 : 0;
+    cache->pool_position = position;
+    if (cache->pool_rounds == POOL_ROUNDS)
+        fc__pool_to_limit(cache);
 }
 
 /* `full`: all there is to do, and an empty pool: `framecache gc`. */
@@ -22,6 +32,7 @@ void fc__housekeep(fc_cache *cache, bool full) {
         return;
     fc__expire(cache);
     fc__evict_to_low(cache);
+    settle_pool(cache);
     if (full) {
         fc__table_drop_idle(cache, false);
         fc__pool_trim(cache, 0, true);

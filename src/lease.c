@@ -132,29 +132,33 @@ static int try_lease(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slo
     return status;
 }
 
-int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error) {
+static int fail_miss(fc_cache *cache, fc_miss reason, int64_t when_ns, fc_bytes key,
+                     fc_error *error) {
     static const char *const why[] = {
         "there never was one, as far as is remembered", "it has expired",
-        "it was evicted to keep within the budget",     "it was deleted or replaced by none",
+        "it was evicted to keep within the budget",     "it was deleted",
         "it was invalidated",                           "it was found damaged and dropped"};
-    static const int counter[] = {FC__COUNT_misses_never,   FC__COUNT_misses_expired,
-                                  FC__COUNT_misses_evicted, FC__COUNT_misses_deleted,
-                                  FC__COUNT_misses_other,   FC__COUNT_misses_other};
-    int64_t when = 0;
     char text[80];
-    fc_miss reason = fc__ghost_find(cache, hash, &when);
-    if (!cache->read_only)
-        fc__count(cache, counter[reason], 1);
     if (!error)
         return FC_E_MISS;
     fc__fail(error, FC_E_MISS, "no frame under key '%s': %s", fc__key_text(text, key),
              why[reason]);
     error->miss = reason;
     if (reason != FC_MISS_NEVER) {
-        int64_t age = (fc__now_ns(cache) - when) / 1000000;
+        int64_t age = (fc__now_ns(cache) - when_ns) / 1000000;
         error->miss_age_ms = age < 0 ? 0 : age;
     }
     return FC_E_MISS;
+}
+
+int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error) {
+    static const int counter[] = {FC__COUNT_misses_never,   FC__COUNT_misses_expired,
+                                  FC__COUNT_misses_evicted, FC__COUNT_misses_deleted,
+                                  FC__COUNT_misses_other,   FC__COUNT_misses_other};
+    int64_t when = 0;
+    fc_miss reason = fc__ghost_find(cache, hash, &when);
+    fc__count(cache, counter[reason], 1);
+    return fail_miss(cache, reason, when, key, error);
 }
 
 static int corrupt(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
@@ -199,14 +203,9 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
         fc__record *record = &cache->records[fc__word_record(word)];
         if (fc__record_expired(cache, record, &since) && fc__slot(cache, slot) == word) {
             if (cache->read_only)
-                fc__fail(error, FC_E_MISS, "the frame has expired");
-            else if (fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since))
+                return fail_miss(cache, FC_MISS_EXPIRED, since, key, error);
+            if (fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since))
                 fc__count(cache, FC__COUNT_expired, 1);
-            if (cache->read_only && error)
-                error->miss = FC_MISS_EXPIRED,
-                error->miss_age_ms = (fc__now_ns(cache) - since) / 1000000;
-            if (cache->read_only)
-                return FC_E_MISS;
             continue;
         }
         mismatches = word == last ? mismatches : 0;

@@ -15,9 +15,20 @@ static void free_hinted(fc_cache *cache, uint32_t hint) {
                            FC__RECLAIM_FREE, FC_MISS_DELETED);
 }
 
+/* Beyond its limit the pool takes one record, if it is empty: a frame of any size that is
+ * replaced again and again is then recycled. Making room frees the pool first, and the
+ * janitor brings it back to its limit when nothing has used it for a while. */
 bool fc__pool_accepts(fc_cache *cache, uint64_t units) {
-    return atomic_load(&cache->control->pool_units) + units <=
-           atomic_load(&cache->control->pool_limit_units);
+    uint64_t limit = atomic_load(&cache->control->pool_limit_units);
+    uint64_t pooled = atomic_load(&cache->control->pool_units);
+    return limit && (!pooled || pooled + units <= limit);
+}
+
+void fc__pool_to_limit(fc_cache *cache) {
+    uint64_t limit = atomic_load(&cache->control->pool_limit_units);
+    for (uint32_t i = 0;
+         i < FC__HINTS_BIG && atomic_load(&cache->control->pool_units) > limit; i++)
+        free_hinted(cache, atomic_load(&cache->control->hints_big[i]));
 }
 
 void fc__pool_add(fc_cache *cache, uint32_t record, uint64_t units) {
