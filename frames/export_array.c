@@ -8,12 +8,12 @@ static int add_column(fc__table *table, const fc_frame *frame, int64_t index,
                       const fc__field *wanted, fc_error *error) {
     fc__table_column *out = &table->column[index];
 
-    out->first = frame->first;
+    out->first = frame->rows ? frame->first : 0; /* readers mind an offset into nothing */
     int status = fc__frame_whole(frame, index, &out->column, error);
     if (status || !wanted)
         return status;
     return fc__cast(&out->column, &out->first, out->column, &wanted->children[index],
-                    frame->first, frame->rows, &table->arena, error);
+                    out->first, frame->rows, &table->arena, error);
 }
 
 int fc__table_new(fc__table **out, fc_frame *frame, const fc__field *wanted,

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "frames/body.h"
+#include "src/fault.h"
 #include "support_frame.h"
 
 static int nothing_lives(void **state) {
@@ -479,6 +480,46 @@ static void a_build_may_be_given_up_at_any_time(void **state) {
     fc__build_free(NULL);
 }
 
+/* ---- Out of memory ---- */
+
+static int build_it(memory_frame *memory, const struct ArrowSchema *schema,
+                    fc_error *error) {
+    fc__ground ground = memory_ground(memory);
+    fc_build *build = NULL;
+    fc__plan *plan = NULL;
+    fc_target *column;
+    int status;
+
+    if ((status = fc__build_new(&build, schema, 3, &ground, NULL, error)))
+        return status;
+    column = fc_build_column(build, 0);
+    if (!(status = fc_build_append(build, column, fc_str("a"), error)) &&
+        !(status = fc_build_append(build, column, (fc_bytes){0}, error)) &&
+        !(status = fc_build_append(build, column, fc_str("c"), error)))
+        status = fc__build_finish(build, 3, true, &plan, error);
+    fc__plan_free(plan);
+    fc__build_free(build);
+    return status;
+}
+
+static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **state) {
+    (void)state;
+    struct ArrowSchema *schema = schema_of("+s", "", 1, schema_of("u", "x", 0));
+    memory_frame *memory = memory_new();
+    int status = FC_E_NOMEM, failures = 0;
+
+    for (long nth = 1; status; nth++, failures++) {
+        fc_error error = {0};
+        fc__fault_set(FC__FAULT_ALLOC, nth);
+        status = build_it(memory, schema, &error);
+        fc__fault_set(FC__FAULT_ALLOC, 0);
+        assert_true(!status || status == FC_E_NOMEM);
+    }
+    assert_true(failures > 5);
+    schema_free(schema);
+    memory_release(memory);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, nothing_lives)
     const struct CMUnitTest tests[] = {
@@ -504,6 +545,7 @@ int main(void) {
         TEST(a_build_that_cannot_be_made_says_why),
         TEST(room_that_is_refused_leaves_the_build_as_it_was),
         TEST(a_build_may_be_given_up_at_any_time),
+        TEST(running_out_of_memory_anywhere_is_an_error_and_leaks_nothing),
     };
 #undef TEST
     return cmocka_run_group_tests_name("build", tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "frames/body.h"
+#include "src/fault.h"
 #include "support_frame.h"
 
 #define ROWS 150
@@ -543,6 +544,74 @@ static void views_count_in_stretches_below_two_gigabytes(void **state) {
     free_long_strings(memory);
 }
 
+/* ---- Out of memory ---- */
+
+/* What a reader does, until something fails. */
+static int read_it(fc_frame *frame, const struct ArrowSchema *requested, fc_error *error) {
+    struct ArrowArrayStream stream = {0};
+    struct ArrowSchema schema = {0};
+    struct ArrowArray array = {0};
+    static const int64_t indices[] = {9, 15, 16, 11, 4};
+    fc_frame *some = NULL, *part = NULL;
+    const fc_column *column;
+    int status;
+
+    if ((status = fc_frame_select(frame, indices, 5, &some, error)) ||
+        (status = fc_frame_slice(some, 3, 70, &part, error)) ||
+        (status = fc_frame_column_at(part, 1, &column, error)) ||
+        (status = fc_frame_column(frame, "coded", FC_TYPE_ANY, &column, error)) ||
+        (status = fc_frame_export_schema(part, &schema, error)) ||
+        (status = fc_frame_export_array(part, NULL, &array, error)) ||
+        (status = fc_frame_export_stream(part, requested, 30, &stream, error)))
+        goto out;
+    schema.release(&schema);
+    array.release(&array);
+    if (stream.get_schema(&stream, &schema) || stream.get_next(&stream, &array)) {
+        assert_non_null(stream.get_last_error(&stream));
+        status = FC_E_NOMEM;
+    }
+out:
+    if (schema.release)
+        schema.release(&schema);
+    if (array.release)
+        array.release(&array);
+    if (stream.release)
+        stream.release(&stream);
+    fc_frame_release(part);
+    fc_frame_release(some);
+    return status;
+}
+
+static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **state) {
+    (void)state;
+    static const int64_t indices[] = {9, 15, 16, 11, 4};
+    memory_frame *memory = everything(ROWS, false);
+    struct ArrowSchema *all = everything_schema(), *requested = schema_of("+s", "", 0);
+    int status = FC_E_NOMEM, failures = 0;
+
+    change_forms(all, "vu", "vz", "+vl");
+    free(requested->children);
+    requested->children = calloc(5, sizeof(struct ArrowSchema *));
+    for (requested->n_children = 0; requested->n_children < 5; requested->n_children++)
+        requested->children[requested->n_children] =
+            all->children[indices[requested->n_children]];
+    for (long nth = 1; status; nth++, failures++) {
+        fc_error error = {0};
+        fc__frame_free(memory->frame); /* so that columns are decoded again */
+        assert_int_equal(memory_open(memory, NULL), 0);
+        fc__fault_set(FC__FAULT_ALLOC, nth);
+        status = read_it(memory->frame, requested, &error);
+        fc__fault_set(FC__FAULT_ALLOC, 0);
+        assert_true(!status || status == FC_E_NOMEM);
+        assert_int_equal(memory->references, 1);
+    }
+    assert_true(failures > 20);
+    requested->n_children = 0;
+    schema_free(requested);
+    schema_free(all);
+    memory_release(memory);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, nothing_lives)
     const struct CMUnitTest tests[] = {
@@ -561,6 +630,7 @@ int main(void) {
         TEST(names_of_list_items_need_not_agree),
         TEST(offsets_that_32_bits_cannot_count_are_refused),
         TEST(views_count_in_stretches_below_two_gigabytes),
+        TEST(running_out_of_memory_anywhere_is_an_error_and_leaks_nothing),
     };
 #undef TEST
     return cmocka_run_group_tests_name("export", tests, NULL, NULL);
