@@ -1,4 +1,4 @@
-# Every tests/test_*.c and tests/proc/test_*.c is a program and a ctest of its own, linked
+# Every test_*.c in tests/, tests/proc/ and tests/fault/ is a program and a ctest of its own, linked
 # to framecache_internal and to what stands in tests/support*.c.
 find_library(CMOCKA_LIBRARY cmocka REQUIRED)
 find_path(CMOCKA_INCLUDE_DIR cmocka.h REQUIRED)
@@ -29,4 +29,9 @@ endforeach()
 file(GLOB process_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/proc/test_*.c)
 foreach(source IN LISTS process_tests)
     framecache_test(${source} proc 300)
+endforeach()
+
+file(GLOB fault_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fault/test_*.c)
+foreach(source IN LISTS fault_tests)
+    framecache_test(${source} fault 300)
 endforeach()

@@ -1,0 +1,433 @@
+#include "support_proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Directories ---- */
+
+#define ROOT "/dev/shm"
+
+static char base[64];
+static pid_t base_owner;
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw) {
+    (void)info;
+    (void)type;
+    (void)ftw;
+    return remove(path) && errno != ENOENT ? -1 : 0;
+}
+
+void remove_tree(const char *path) {
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static void remove_base(void) {
+    if (getpid() == base_owner)
+        remove_tree(base);
+}
+
+/* What a program left that could not end in order: its pid stands in the name. */
+static void remove_stale(void) {
+    DIR *entries = opendir(ROOT);
+    int pid;
+
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        if (sscanf(entry->d_name, "fc-test-%d", &pid) == 1 && kill(pid, 0) < 0 &&
+            errno == ESRCH) {
+            char path[300];
+            snprintf(path, sizeof path, ROOT "/%s", entry->d_name);
+            remove_tree(path);
+        }
+    if (entries)
+        closedir(entries);
+}
+
+const char *private_dir(void) {
+    static char paths[512][96];
+    static int count;
+
+    if (!count) {
+        remove_stale();
+        base_owner = getpid();
+        snprintf(base, sizeof base, ROOT "/fc-test-%d", (int)base_owner);
+        assert_int_equal(mkdir(base, 0755), 0);
+        atexit(remove_base);
+    }
+    assert_in_range(count, 0, 511);
+    snprintf(paths[count], sizeof paths[count], "%s/%d", base, count);
+    return paths[count++];
+}
+
+fc_options options_in(const char *dir) {
+    return (fc_options){.size = sizeof(fc_options),
+                        .flags = FC_NO_THREADS,
+                        .dir = dir,
+                        .budget = "64MiB",
+                        .capacity = "256",
+                        .janitor = "off"};
+}
+
+/* For children too, so no cmocka here. */
+fc_cache *open_with(const fc_options *options) {
+    fc_cache *cache;
+    fc_error error;
+
+    if (fc_cache_open(&cache, options, &error)) {
+        fprintf(stderr, "fc_cache_open: %s\n", error.message);
+        CHECK(!"the cache opens");
+    }
+    return cache;
+}
+
+fc_cache *open_in(const char *dir) {
+    fc_options options = options_in(dir);
+    return open_with(&options);
+}
+
+/* ---- Frames ---- */
+
+static void no_release_schema(struct ArrowSchema *schema) {
+    schema->release = NULL;
+}
+
+static void no_release_array(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+                const fc_put_options *options, fc_frame **out, fc_error *error) {
+    int64_t *numbers = malloc((size_t)rows * 16 + 16);
+    const void *buffers[2][2] = {{NULL, numbers}, {NULL, numbers + rows}};
+    const void *none[1] = {NULL};
+    struct ArrowSchema fields[2] = {
+        {.format = "l", .name = "v", .release = no_release_schema},
+        {.format = "l", .name = "w", .release = no_release_schema}};
+    struct ArrowSchema *field_list[2] = {&fields[0], &fields[1]};
+    struct ArrowSchema schema = {.format = "+s", .name = "", .n_children = 2,
+                                 .children = field_list, .release = no_release_schema};
+    struct ArrowArray columns[2];
+    struct ArrowArray *column_list[2] = {&columns[0], &columns[1]};
+    struct ArrowArray array = {.length = rows, .n_buffers = 1, .buffers = none,
+                               .n_children = 2, .children = column_list,
+                               .release = no_release_array};
+
+    for (int i = 0; i < 2; i++)
+        columns[i] = (struct ArrowArray){.length = rows, .n_buffers = 2,
+                                         .buffers = buffers[i],
+                                         .release = no_release_array};
+    for (int64_t i = 0; i < rows; i++) {
+        numbers[i] = first + i;
+        numbers[rows + i] = -(first + i);
+    }
+    int status = fc_put(cache, key, &schema, &array, options, out, error);
+    free(numbers);
+    return status;
+}
+
+int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+                  const fc_put_options *options, fc_build **out, fc_error *error) {
+    static const fc_field fields[2] = {{"v", "l"}, {"w", "l"}};
+    struct ArrowSchema schema;
+
+    *out = NULL;
+    int status = fc_schema_init(&schema, fields, 2, error);
+    if (status)
+        return status;
+    status = fc_build_begin(cache, key, &schema, rows, options, out, error);
+    schema.release(&schema);
+    for (int column = 0; !status && column < 2; column++) {
+        int64_t *values = fc_build_column(*out, column)->values;
+        for (int64_t i = 0; i < rows; i++)
+            values[i] = column ? -(first + i) : first + i;
+    }
+    return status;
+}
+
+bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first) {
+    const fc_column *v, *w;
+
+    if (fc_frame_column(frame, "v", FC_TYPE_INT64, &v, NULL) ||
+        fc_frame_column(frame, "w", FC_TYPE_INT64, &w, NULL) || v->rows != rows ||
+        w->rows != rows)
+        return false;
+    const int64_t *up = v->values, *down = w->values;
+    for (int64_t i = 0; i < rows; i++)
+        if (up[i] != first + i || down[i] != -(first + i))
+            return false;
+    return true;
+}
+
+void must_put(fc_cache *cache, const char *key, int64_t rows, int64_t first) {
+    fc_error error = {0};
+
+    if (put_numbers(cache, fc_str(key), rows, first, NULL, NULL, &error)) {
+        fprintf(stderr, "put '%s': %s\n", key, error.message);
+        CHECK(!"the put succeeds");
+    }
+}
+
+fc_frame *must_get(fc_cache *cache, const char *key, int64_t rows, int64_t first) {
+    fc_error error = {0};
+    fc_frame *frame;
+
+    if (fc_get(cache, fc_str(key), 0, &frame, &error)) {
+        fprintf(stderr, "get '%s': %s\n", key, error.message);
+        CHECK(!"the get succeeds");
+    }
+    CHECK(are_numbers(frame, rows, first));
+    return frame;
+}
+
+int64_t must_miss(fc_cache *cache, const char *key, fc_miss why) {
+    fc_error error = {0};
+    fc_frame *frame;
+
+    CHECK(fc_get(cache, fc_str(key), 0, &frame, &error) == FC_E_MISS);
+    CHECK(frame == NULL);
+    if (error.miss != why)
+        fprintf(stderr, "miss %d, not %d: %s\n", error.miss, why, error.message);
+    CHECK(error.miss == why);
+    return error.miss_age_ms;
+}
+
+uint64_t sequence_of(const fc_frame *frame) {
+    fc_info info = {.size = sizeof info};
+
+    CHECK(fc_frame_info(frame, &info, NULL) == 0);
+    return info.sequence;
+}
+
+fc_stats stats_of(fc_cache *cache) {
+    fc_stats stats = {.size = sizeof stats};
+
+    CHECK(fc_cache_stats(cache, &stats, NULL) == 0);
+    return stats;
+}
+
+/* ---- The whole cache ---- */
+
+static char faults[4096];
+
+static void __attribute__((format(printf, 1, 2))) fault(const char *format, ...) {
+    size_t used = strlen(faults);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(faults + used, sizeof faults - used, format, arguments);
+    va_end(arguments);
+}
+
+static int note_finding(void *context, const fc_finding *finding) {
+    (void)context;
+    if (finding->level <= FC_LEVEL_WARNING)
+        fault("verify: %s: %s\n", finding->subject, finding->text);
+    return 0;
+}
+
+static uint64_t files_units(fc_cache *cache) {
+    int fd = openat(cache->dir, "frames", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    uint64_t units = 0;
+
+    if (!entries) {
+        fault("frames: %s\n", strerror(errno));
+        return 0;
+    }
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        struct stat info;
+        if (entry->d_name[0] == '.' || fstatat(dirfd(entries), entry->d_name, &info, 0))
+            continue;
+        unsigned long record = strtoul(entry->d_name, NULL, 16);
+        units += fc__units((uint64_t)info.st_size);
+        if (record >= cache->capacity ||
+            fc__status_state(atomic_load(&cache->records[record].status)) != FC__LIVE)
+            fault("left over: %s (%lld bytes)\n", entry->d_name, (long long)info.st_size);
+    }
+    closedir(entries);
+    return units;
+}
+
+static void find_twins(fc_cache *cache) {
+    for (uint32_t i = 0; i < 2 * cache->capacity; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            uint64_t a = fc__slot(cache, i), b = fc__slot(cache, j);
+            if (!a || !b)
+                continue;
+            fc__record *x = &cache->records[fc__word_record(a)];
+            fc__record *y = &cache->records[fc__word_record(b)];
+            if (x == y || (x->hash_low == y->hash_low && x->hash_high == y->hash_high))
+                fault("slots %u and %u hold one key\n", i, j);
+        }
+}
+
+const char *faults_of(fc_cache *cache) {
+    fc_error error = {0};
+
+    faults[0] = 0;
+    if (fc_cache_verify(cache, FC_VERIFY_DATA, note_finding, NULL, &error))
+        fault("%s\n", error.message);
+    uint64_t disk = files_units(cache) + fc__units(cache->control_bytes), sum;
+    uint64_t used = fc__used_units(cache);
+    sum = fc__units(cache->control_bytes);
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        fc__record *record = &cache->records[i];
+        sum += record->charged;
+        if (record->intent)
+            fault("record %u: a charge under way\n", i);
+        if (fc__status_state(record->status) == FC__WRITING)
+            fault("record %u is being written\n", i);
+    }
+    if (used != disk || used != sum)
+        fault("used %llu, charged %llu, on disk %llu pages\n", (unsigned long long)used,
+              (unsigned long long)sum, (unsigned long long)disk);
+    if (cache->capacity <= 1024)
+        find_twins(cache);
+    return faults;
+}
+
+void must_be_clean(fc_cache *cache) {
+    fc_error error = {0};
+
+    if (fc_cache_tick(cache, FC_TICK_FULL, NULL, &error))
+        fail_msg("tick: %s", error.message);
+    const char *found = faults_of(cache);
+    if (*found)
+        fail_msg("%s", found);
+}
+
+void must_be_clean_in(const char *dir) {
+    fc_cache *cache = open_in(dir);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* ---- Processes ---- */
+
+void check_failed(const char *file, int line, const char *text) {
+    if (base_owner == getpid() || !base_owner)
+        _fail(file, line); /* the test's own process: cmocka's way */
+    fprintf(stderr, "%s:%d: process %d: %s\n", file, line, (int)getpid(), text);
+    _exit(1);
+}
+
+pid_t spawn(void (*body)(void *), void *context) {
+    pid_t parent = getpid();
+
+    fflush(stdout);
+    fflush(stderr);
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    body(context);
+    _exit(0);
+}
+
+static void bounded_wait(pid_t pid, int *state, int flags) {
+    int64_t end = now_ms() + 120000;
+    pid_t got;
+
+    while ((got = waitpid(pid, state, WNOHANG | flags)) == 0 && now_ms() < end)
+        sleep_ms(1);
+    if (!got)
+        kill(pid, SIGKILL);
+    if (got != pid)
+        fail_msg("process %d neither ended nor stopped in two minutes", (int)pid);
+}
+
+void must_end(pid_t pid) {
+    int state = 0;
+
+    bounded_wait(pid, &state, 0);
+    if (!WIFEXITED(state) || WEXITSTATUS(state))
+        fail_msg("process %d ended with state 0x%x", (int)pid, (unsigned)state);
+}
+
+void must_stop(pid_t pid) {
+    int state = 0;
+
+    bounded_wait(pid, &state, WUNTRACED);
+    if (!WIFSTOPPED(state))
+        fail_msg("process %d ended with state 0x%x before it came to stop", (int)pid,
+                 (unsigned)state);
+}
+
+void kill_and_reap(pid_t pid) {
+    int state = 0;
+
+    kill(pid, SIGKILL);
+    bounded_wait(pid, &state, 0);
+    if (!WIFSIGNALED(state) || WTERMSIG(state) != SIGKILL)
+        fail_msg("process %d ended by itself, with state 0x%x", (int)pid,
+                 (unsigned)state);
+}
+
+void *shared_memory(size_t bytes) {
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    return memory;
+}
+
+static const char *hooked_step;
+static int hooked_signal;
+static _Atomic int hooked_left;
+
+static void hook(const char *step) {
+    if (!strcmp(step, hooked_step) && --hooked_left == 0)
+        kill(getpid(), hooked_signal);
+}
+
+static void signal_at_step(const char *step, int nth, int signal_number) {
+    hooked_step = step;
+    hooked_left = nth;
+    hooked_signal = signal_number;
+    fc__step_hook = hook;
+}
+
+void stop_at_step(const char *step, int nth) {
+    signal_at_step(step, nth, SIGSTOP);
+}
+
+void die_at_step(const char *step, int nth) {
+    signal_at_step(step, nth, SIGKILL);
+}
+
+int64_t now_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void sleep_ms(int64_t duration_ms) {
+    struct timespec duration = {.tv_sec = duration_ms / 1000,
+                                .tv_nsec = duration_ms % 1000 * 1000000};
+    nanosleep(&duration, NULL);
+}
+
+int count_descriptors(void) {
+    DIR *entries = opendir("/proc/self/fd");
+    int count = -1; /* its own */
+
+    while (readdir(entries))
+        count++;
+    closedir(entries);
+    return count - 2; /* "." and ".." */
+}
+
+int torture_seconds(int seconds) {
+    const char *text = getenv("FC_TORTURE_SECONDS");
+    return text && atoi(text) > 0 ? atoi(text) : seconds;
+}

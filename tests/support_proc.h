@@ -1,0 +1,90 @@
+/* For tests of the engine with real processes and files: private directories, child
+ * processes that stop or die where a test says, frames whose bytes prove where they came
+ * from, and an accounting of the disk that does not trust the engine's own. */
+#ifndef SUPPORT_PROC_H
+#define SUPPORT_PROC_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+#include "engine.h"
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+/* ---- Directories: /dev/shm/fc-test-<pid>/<n>, removed when the program ends ---- */
+
+/* A path that does not exist yet; good until the program ends. */
+const char *private_dir(void);
+void remove_tree(const char *path);
+
+/* Threads and janitor off, 64 MiB, 256 records: what most tests want. */
+fc_options options_in(const char *dir);
+fc_cache *open_in(const char *dir);
+fc_cache *open_with(const fc_options *options);
+
+/* ---- Frames of numbers: row i of column v is first + i, of column w its negative ---- */
+
+int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+                const fc_put_options *options, fc_frame **out, fc_error *error);
+/* The same by fc_build_begin(): begun and filled, not committed. */
+int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+                  const fc_put_options *options, fc_build **out, fc_error *error);
+bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first);
+void must_put(fc_cache *cache, const char *key, int64_t rows, int64_t first);
+fc_frame *must_get(fc_cache *cache, const char *key, int64_t rows, int64_t first);
+/* FC_E_MISS with this reason; returns the age. */
+int64_t must_miss(fc_cache *cache, const char *key, fc_miss why);
+uint64_t sequence_of(const fc_frame *frame);
+fc_stats stats_of(fc_cache *cache);
+
+/* ---- The whole cache, when nobody else is at it ---- */
+
+/* What is wrong, "" if nothing: the engine's own verify with data, and beside it `used`
+ * against the lengths of the files, files without a record, keys that stand twice. */
+const char *faults_of(fc_cache *cache);
+/* After a full tick. Asserts that there is no fault. */
+void must_be_clean(fc_cache *cache);
+void must_be_clean_in(const char *dir);
+
+/* ---- Processes ---- */
+
+/* In a child instead of assert_*(): says so and exits with 1. */
+#define CHECK(condition)                                                                \
+    ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
+void check_failed(const char *file, int line, const char *text)
+    __attribute__((noreturn));
+
+/* A child that runs body and exits with 0; it dies with the test. */
+pid_t spawn(void (*body)(void *), void *context);
+void must_end(pid_t pid);      /* waits; it exited with 0 */
+void must_stop(pid_t pid);     /* waits until it has stopped itself */
+void kill_and_reap(pid_t pid); /* SIGKILL */
+void *shared_memory(size_t bytes); /* zeroed; children see the same */
+
+/* This process stops, or kills itself, the n-th time that it comes to the step. */
+void stop_at_step(const char *step, int nth);
+void die_at_step(const char *step, int nth);
+
+int64_t now_ms(void); /* monotonic */
+void sleep_ms(int64_t duration_ms);
+int count_descriptors(void);
+
+/* FC_TORTURE_SECONDS, or `seconds`. */
+int torture_seconds(int seconds);
+
+#endif
