@@ -382,6 +382,12 @@ static void wrong_unions_are_refused(void **state) {
     target(w)->type_ids[0] = 3;
     target(w)->offsets32[0] = -1;
     refuse(w, 1, "offsets32[0]");
+
+    w = begin(schema_of("+ud:3", "x", 1, schema_of("c", "a", 0)), 3);
+    reserve(w, target(w)->children[0], 3);
+    memset(target(w)->type_ids, 3, 3);
+    memcpy(target(w)->offsets32, (int32_t[]){1, 2, 0}, 12);
+    refuse(w, 3, "offsets32[2] goes backward");
 }
 
 static void wrong_runs_are_refused(void **state) {

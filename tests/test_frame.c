@@ -279,6 +279,22 @@ static void a_slice_says_what_it_knows_of_nulls_and_range(void **state) {
     memory_release(memory);
 }
 
+static void children_of_a_slice_have_the_rows_of_the_slice_only(void **state) {
+    (void)state;
+    memory_frame *memory = everything(ROWS, false);
+    fc_frame *part = slice(memory->frame, 12, 21);
+
+    assert_int_equal(column_at(part, 10)->children[0]->rows, 42); /* pairs */
+    assert_int_equal(column_at(part, 11)->children[0]->rows, 21); /* a struct */
+    const fc_column *ends = column_at(part, 15)->children[0];
+    static const int16_t expected[] = {3, 8, 13, 18, 21}; /* runs of five, from row 12 */
+    assert_int_equal(ends->rows, 5);
+    assert_memory_equal(ends->values, expected, sizeof expected);
+    assert_int_equal(column_at(part, 15)->children[1]->rows, 5);
+    fc_frame_release(part);
+    memory_release(memory);
+}
+
 static void selections_and_slices_compose_in_any_order(void **state) {
     (void)state;
     memory_frame *memory = everything(ROWS, false);
@@ -432,6 +448,7 @@ int main(void) {
         TEST(zero_columns_may_have_rows),
         TEST(a_slice_of_every_type_shows_its_rows),
         TEST(a_slice_says_what_it_knows_of_nulls_and_range),
+        TEST(children_of_a_slice_have_the_rows_of_the_slice_only),
         TEST(selections_and_slices_compose_in_any_order),
         TEST(a_column_may_be_selected_twice_and_is_then_no_name),
         TEST(a_frame_lives_as_long_as_any_reference),
