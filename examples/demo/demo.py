@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import framecache
+import numpy as np
 import pandas as pd
 import report
 from data import LARGE, DataMissing, find_files
@@ -39,6 +40,7 @@ TMPFS = Path("/dev/shm")
 PREFIX = "framecache-demo-"
 KEY = LARGE + "flights"
 MIB = 2**20
+ROUNDS_S = 5  # no new round of questions after so long
 STARTED = time.monotonic()
 
 
@@ -140,8 +142,19 @@ def hold(crew: Crew, side: Side) -> None:
 
 
 def ask_all(crew: Crew, side: Side, large: bool) -> None:
-    for name in QUESTIONS:
-        side.answers[name, large] = crew.at_once("ask", name, large)
+    """Rounds in which each worker is asked another question, until all were answered and
+    the time is up, or nobody has a new one.
+    """
+    names, started = list(QUESTIONS), time.monotonic()
+    enough = -(-len(names) // len(crew.workers))
+    for turn in range(len(names)):
+        if turn >= enough and time.monotonic() - started > ROUNDS_S:
+            break
+        first = turn * len(crew.workers) + turn // enough
+        asked = [names[(first + i) % len(names)] for i in range(len(crew.workers))]
+        answers = crew.at_once("ask", [(name, large) for name in asked])
+        for name, answer in zip(asked, answers, strict=True):
+            side.answers.setdefault((name, large), []).append(answer)
 
 
 def same(left: pd.DataFrame, right: pd.DataFrame) -> bool:
@@ -212,7 +225,7 @@ def check_memory(found: Findings) -> None:
 
 def shared_frames(found: Findings, loader: Loader, place: Path, workers: int) -> None:
     size = found.loaded.bytes[KEY]
-    where = StoreAt("framecache", place / "framecache", str(3 * size + 512 * MIB))
+    where = StoreAt("framecache", place / "framecache", 3 * size + 512 * MIB)
     say("framecache: the loader puts the tables")
     found.shared.put = loader.put(where)
     with Crew(where, workers) as crew:
@@ -230,15 +243,18 @@ def shared_frames(found: Findings, loader: Loader, place: Path, workers: int) ->
 
 
 def squeeze(found: Findings, crew: Crew, where: StoreAt) -> None:
-    """Leaves room for the frame that a worker holds and little else."""
+    """Leaves room for the frame that a worker holds and little else: a little, so that it
+    lies below the high watermark and stays when the worker lets go of it.
+    """
     say("framecache: the budget is squeezed while a worker holds the enlarged flights")
     worker = crew.workers[0]
     worker.call("hold", KEY)
     before = worker.call("checksum")
     with framecache.Cache(where.directory) as cache:
         keys = sorted(cache)
-        room = cache.stats()["control_bytes"] + 24 * MIB
-        cache.budget = cache.info(KEY)["bytes"] + room
+        cache.budget = (
+            int(cache.info(KEY)["bytes"] * 1.1) + cache.stats()["control_bytes"]
+        )
         left, stats = set(cache), cache.stats()
         gone = [key for key in keys if key not in left]
         found.notes += [
@@ -270,8 +286,9 @@ def miss_of(cache: framecache.Cache, key: str) -> str:
 
 def refused(found: Findings, cache: framecache.Cache) -> None:
     """A put that would need what is held is refused, and says who has it."""
+    room = cache.stats()["budget_bytes"] - found.loaded.bytes[KEY]
     try:
-        cache.put("too much", pd.DataFrame({"x": range(8 * MIB)}))
+        cache.put("too much", pd.DataFrame({"x": np.arange(room // 8)}))
         found.check("a put that needs what is held is refused", False)
     except framecache.BudgetError as error:
         found.notes.append(

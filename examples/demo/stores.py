@@ -18,10 +18,11 @@ class Store(Protocol):
 class SharedFrames:
     """framecache: what get() returns lies on the frame's own pages."""
 
-    def __init__(self, directory: str, budget: str | None) -> None:
+    def __init__(self, directory: str, budget: int) -> None:
         import framecache
 
-        self.cache = framecache.Cache(directory, budget=budget)
+        # The pool: a table that is replaced leaves its pages to the next one.
+        self.cache = framecache.Cache(directory, budget=budget, pool="40%")
 
     def put(self, key: str, table: pd.DataFrame) -> None:
         self.cache.put(key, table).release()
@@ -62,7 +63,7 @@ class StoreAt:
 
     kind: str  # "framecache" or "files"
     directory: Path
-    budget: str | None = None
+    budget: int = 0  # bytes, of framecache
 
     def open(self) -> Store:
         if self.kind == "framecache":

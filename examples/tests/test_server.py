@@ -128,8 +128,8 @@ def test_many_clients_at_once_get_the_same_answer(server: Server) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_all_answers_go_on(server: Server) -> None:
+    assert until(lambda: len(server.workers()) == 3)
     before = server.workers()
-    assert len(before) == 3
     os.kill(before[0], signal.SIGKILL)
     assert until(lambda: len(server.workers()) == 3 and before[0] not in server.workers())
     assert [server.ask("count distance")[0] for _ in range(20)] == [str(ROWS)] * 20
@@ -151,6 +151,7 @@ def test_sigterm_ends_it_cleanly_and_leaves_a_clean_cache(
     server: Server, build: Path, cache_dir: Path
 ) -> None:
     assert server.ask("count distance") == [str(ROWS)]
+    assert until(lambda: len(server.workers()) == 3)
     workers = server.workers()
     assert server.stop() == 0
     assert not [w for w in workers if Path(f"/proc/{w}").exists()]
