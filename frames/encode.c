@@ -1,5 +1,5 @@
-/* Writing the body of a manifest, as body.h lays it down: header, nodes, buffers, strings,
- * each section at a multiple of 8. */
+/* Writing the body of a manifest, as body.h lays it down: header, nodes, buffers,
+ * strings, each section at a multiple of 8. */
 #include "encode.h"
 
 #include "status.h"
@@ -38,9 +38,10 @@ int fc__encode_size(fc__plan *plan, fc_error *error) {
     uint64_t strings = strings_bytes(plan);
 
     if (strings >= UINT32_MAX)
-        return fc__field_fail(plan->root, error, FC_E_INVALID,
-                              "its names and metadata have %llu bytes; 4 GiB are possible",
-                              (unsigned long long)strings);
+        return fc__field_fail(
+            plan->root, error, FC_E_INVALID,
+            "its names and metadata have %llu bytes; 4 GiB are possible",
+            (unsigned long long)strings);
     plan->layout.body_bytes = strings_offset(plan) + padded(strings);
     return 0;
 }

@@ -54,10 +54,10 @@ static int append(fc__plan *plan, fc__node *node, const fc__piece *piece,
     return 0;
 }
 
-int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array,
-             int64_t from, int64_t rows, fc_error *error) {
-    bool known = node->piece_count && array &&
-                 node->pieces[node->piece_count - 1].array == array;
+int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array, int64_t from,
+             int64_t rows, fc_error *error) {
+    bool known =
+        node->piece_count && array && node->pieces[node->piece_count - 1].array == array;
     int code;
 
     if (!known && (code = fc__check_array(node->field, array, error)))
@@ -66,8 +66,7 @@ int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array,
         return fc__field_fail(node->field, error, FC_E_INVALID,
                               "its array has %lld rows where the one above it needs %lld "
                               "from row %lld",
-                              (long long)array->length, (long long)rows,
-                              (long long)from);
+                              (long long)array->length, (long long)rows, (long long)from);
     fc__piece piece = {.array = array, .first = array->offset + from, .rows = rows};
     return append(plan, node, &piece, error);
 }

@@ -30,10 +30,10 @@ int fc__check_bytes(const fc__field *field, const fc__piece *piece, int64_t *byt
 int fc__check_offsets(const fc__field *field, const fc__piece *piece, int64_t *from,
                       int64_t *rows, fc_error *error);
 
-/* `rows` rows of `array` from its row `from` become part of the node. Checks the array and
- * that it has them. */
-int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array,
-             int64_t from, int64_t rows, fc_error *error);
+/* `rows` rows of `array` from its row `from` become part of the node. Checks the array
+ * and that it has them. */
+int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array, int64_t from,
+             int64_t rows, fc_error *error);
 
 /* Room for `count` pieces more, when that is known. */
 int fc__push_room(fc__plan *plan, fc__node *node, size_t count, fc_error *error);
@@ -85,7 +85,8 @@ static inline int64_t fc__load_run_end(const void *base, int64_t index, int32_t 
     return small;
 }
 
-/* The value of row `first + row` of strings or binaries in any form; not for null rows. */
+/* The value of row `first + row` of strings or binaries in any form; not for null rows.
+ */
 fc_bytes fc__piece_bytes(fc__shape given, const fc__piece *piece, int64_t row);
 
 #endif

@@ -29,10 +29,9 @@ static int check_counts(const fc__field *field, const struct ArrowArray *array,
         return fc__field_fail(field, error, FC_E_INVALID,
                               "its array has children and no pointer to them");
     if (!array->dictionary != !field->dictionary)
-        return fc__field_fail(field, error, FC_E_INVALID,
-                              "its array has %s dictionary, its schema %s",
-                              array->dictionary ? "a" : "no",
-                              field->dictionary ? "has one" : "has none");
+        return fc__field_fail(
+            field, error, FC_E_INVALID, "its array has %s dictionary, its schema %s",
+            array->dictionary ? "a" : "no", field->dictionary ? "has one" : "has none");
     return 0;
 }
 
@@ -52,8 +51,8 @@ static int check_buffers(const fc__field *field, const struct ArrowArray *array,
         return fc__field_fail(field, error, FC_E_INVALID,
                               "its array has buffers and no pointer to them");
     for (int i = 0; i < shape->buffers; i++)
-        if (!fc__buffer_need(shape->kinds[i], field->width,
-                             array->offset + array->length, &bytes))
+        if (!fc__buffer_need(shape->kinds[i], field->width, array->offset + array->length,
+                             &bytes))
             return fc__field_fail(field, error, FC_E_INVALID,
                                   "its array has length %lld and offset %lld, more than "
                                   "memory can hold",
@@ -149,16 +148,17 @@ struct view {
 
 static struct view load_view(const fc__piece *piece, int64_t row) {
     struct view loaded;
-    memcpy(&loaded, fc__piece_buffer(piece, 1) + (piece->first + row) * 16, sizeof loaded);
+    memcpy(&loaded, fc__piece_buffer(piece, 1) + (piece->first + row) * 16,
+           sizeof loaded);
     return loaded;
 }
 
-static bool view_holds(const fc__piece *piece, const struct view *view,
-                       const void *sizes, int64_t data_count) {
+static bool view_holds(const fc__piece *piece, const struct view *view, const void *sizes,
+                       int64_t data_count) {
     if (view->length <= INLINE_VIEW)
         return view->length >= 0;
-    return view->buffer >= 0 && view->buffer < data_count && view->offset >= 0 &&
-           sizes && piece->array->buffers[2 + view->buffer] &&
+    return view->buffer >= 0 && view->buffer < data_count && view->offset >= 0 && sizes &&
+           piece->array->buffers[2 + view->buffer] &&
            (int64_t)view->offset + view->length <= fc__load64(sizes, view->buffer);
 }
 
@@ -174,11 +174,12 @@ static int check_views(const fc__field *field, const fc__piece *piece, int64_t *
             continue;
         struct view view = load_view(piece, row);
         if (!view_holds(piece, &view, sizes, array->n_buffers - 3))
-            return fc__field_fail(field, error, FC_E_INVALID,
-                                  "the view at row %lld (length %d, buffer %d, offset %d) "
-                                  "is not within its %lld data buffers",
-                                  (long long)row, view.length, view.buffer, view.offset,
-                                  (long long)array->n_buffers - 3);
+            return fc__field_fail(
+                field, error, FC_E_INVALID,
+                "the view at row %lld (length %d, buffer %d, offset %d) "
+                "is not within its %lld data buffers",
+                (long long)row, view.length, view.buffer, view.offset,
+                (long long)array->n_buffers - 3);
         *bytes += view.length;
     }
     return code;

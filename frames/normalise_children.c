@@ -51,8 +51,8 @@ static int push_fixed_list(fc__plan *plan, fc__node *node, const fc__piece *piec
                     rows, error);
 }
 
-/* Views may lie in any order and over one another; a null one is taken as empty. Rows that
- * follow each other in the child become one piece (fc__push merges them). */
+/* Views may lie in any order and over one another; a null one is taken as empty. Rows
+ * that follow each other in the child become one piece (fc__push merges them). */
 static int push_list_view(fc__plan *plan, fc__node *node, const fc__piece *piece,
                           fc_error *error) {
     bool wide = fc__is_wide(node->field->given);
@@ -247,8 +247,7 @@ static int push_dense(fc__plan *plan, fc__node *node, fc__piece *piece, fc_error
     return code;
 }
 
-static int push_union(fc__plan *plan, fc__node *node, fc__piece *piece,
-                      fc_error *error) {
+static int push_union(fc__plan *plan, fc__node *node, fc__piece *piece, fc_error *error) {
     int code = check_ids(node, piece, error);
 
     if (code)
@@ -286,8 +285,8 @@ int fc__push_children(fc__plan *plan, fc__node *node, fc_error *error) {
         code = fc__push_room(plan, child_node(plan, node, i), node->piece_count, error);
     if (!code && node->field->given == FC__SHAPE_RUN_END)
         return push_run_ends(plan, node, error);
-    if (!code && (node->field->given == FC__SHAPE_SPARSE ||
-                  node->field->given == FC__SHAPE_DENSE))
+    if (!code &&
+        (node->field->given == FC__SHAPE_SPARSE || node->field->given == FC__SHAPE_DENSE))
         code = read_ids(plan, node, error);
     if (node->field->child_count || node->child_of)
         for (size_t i = 0; !code && i < node->piece_count; i++)

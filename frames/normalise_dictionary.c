@@ -1,7 +1,7 @@
-/* One dictionary for all chunks. The first one is taken as it is. Others that are the same
- * memory or the same values need nothing; of those that differ the new values are appended
- * and the codes are translated. Values that are not compared here (bool, nested types) are
- * appended whole and the codes shifted. The codes widen only if they must. */
+/* One dictionary for all chunks. The first one is taken as it is. Others that are the
+ * same memory or the same values need nothing; of those that differ the new values are
+ * appended and the codes are translated. Values that are not compared here (bool, nested
+ * types) are appended whole and the codes shifted. The codes widen only if they must. */
 #include "bits.h"
 #include "checksum.h"
 #include "integers.h"
@@ -61,8 +61,8 @@ static uint32_t *find_slot(const values *all, fc_bytes value, uint64_t hash) {
     return &all->slots[at];
 }
 
-/* Numbers of entries are 32 bits wide in the table; more values than that are a mistake of
- * whoever made the dictionary. */
+/* Numbers of entries are 32 bits wide in the table; more values than that are a mistake
+ * of whoever made the dictionary. */
 static bool make_room(values *all, size_t count) {
     size_t need = all->count + count, slots = 16;
 
@@ -72,9 +72,8 @@ static bool make_room(values *all, size_t count) {
         need = 2 * all->room;
     while (slots < 2 * need)
         slots *= 2;
-    entry *entries = need < UINT32_MAX
-                         ? fc__realloc(all->entries, need * sizeof *entries)
-                         : NULL;
+    entry *entries =
+        need < UINT32_MAX ? fc__realloc(all->entries, need * sizeof *entries) : NULL;
     if (!entries)
         return false;
     all->entries = entries;
@@ -189,8 +188,8 @@ static int translate(unifier *with, const fc__piece *piece, int64_t *table) {
         uint32_t *slot = find_slot(seen, value, hash);
         if (!*slot) {
             append_entry(seen, slot, value, hash);
-            code = fc__push(with->plan, with->dictionary, piece->array, row, 1,
-                            with->error);
+            code =
+                fc__push(with->plan, with->dictionary, piece->array, row, 1, with->error);
         }
         table[row] = *slot - 1;
     }
@@ -260,11 +259,11 @@ static int take_dictionary(unifier *with, size_t index) {
 static bool codes_hold(char letter, const char *at, int64_t rows, uint64_t limit) {
     bool bad = false;
 
-#define BODY(ctype)                                                                     \
-    for (int64_t i = 0; i < rows; i++) {                                                \
-        ctype value;                                                                    \
-        memcpy(&value, at + i * (int64_t)sizeof value, sizeof value);                   \
-        bad |= (uint64_t)(int64_t)value >= limit;                                       \
+#define BODY(ctype)                                                                      \
+    for (int64_t i = 0; i < rows; i++) {                                                 \
+        ctype value;                                                                     \
+        memcpy(&value, at + i * (int64_t)sizeof value, sizeof value);                    \
+        bad |= (uint64_t)(int64_t)value >= limit;                                        \
     }
     FC__EACH_CODE_TYPE(letter, BODY)
 #undef BODY
@@ -296,8 +295,8 @@ static void widen_codes(fc__node *node, int64_t value_count) {
     static const char *const unsigned_formats[] = {"C", "S", "I", "L"};
 
     for (int i = 1; i < 4; i++)
-        if (1 << i > node->width &&
-            value_count > (int64_t)1 << (8 * node->width - is_signed)) {
+        if (1 << i > node->width && value_count > (int64_t)1
+                                                      << (8 * node->width - is_signed)) {
             node->width = 1 << i;
             node->stored_format = is_signed ? signed_formats[i] : unsigned_formats[i];
         }

@@ -162,8 +162,7 @@ static bool chunk_room(fc__plan *plan, size_t *room) {
     return true;
 }
 
-static int read_chunks(fc__plan *plan, struct ArrowArrayStream *stream,
-                       fc_error *error) {
+static int read_chunks(fc__plan *plan, struct ArrowArrayStream *stream, fc_error *error) {
     size_t room = 0;
 
     for (;;) {

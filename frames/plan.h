@@ -1,7 +1,7 @@
 /* The inside of a plan. It is made in three steps: nodes (what stands in the frame, from
- * Arrow arrays in normalise.c or from a build), places (which segment, plan_layout.c), jobs
- * (who writes what, plan_layout.c and plan_write.c). Sizes are exact before any byte is
- * written. */
+ * Arrow arrays in normalise.c or from a build), places (which segment, plan_layout.c),
+ * jobs (who writes what, plan_layout.c and plan_write.c). Sizes are exact before any byte
+ * is written. */
 #ifndef FC_PLAN_H
 #define FC_PLAN_H
 
@@ -9,8 +9,8 @@
 #include "frames.h"
 #include "schema.h"
 
-/* A run of rows of one given array that goes into a node. `first` counts from the start of
- * the array's buffers, so it includes every offset above and at the array. */
+/* A run of rows of one given array that goes into a node. `first` counts from the start
+ * of the array's buffers, so it includes every offset above and at the array. */
 typedef struct fc__piece {
     const struct ArrowArray *array;
     int64_t first, rows;
@@ -39,7 +39,7 @@ typedef enum fc__how {
     FC__HOW_BITS,
     FC__HOW_VALUES,
     FC__HOW_TYPE_IDS,
-    FC__HOW_OFFSETS,      /* of bytes and lists */
+    FC__HOW_OFFSETS, /* of bytes and lists */
     FC__HOW_BYTES,
     FC__HOW_VIEW_OFFSETS, /* of string and binary views */
     FC__HOW_VIEW_BYTES,
@@ -59,10 +59,10 @@ typedef struct fc__node {
     const fc__field *field;
     fc__piece *pieces;
     size_t piece_count, piece_room;
-    const int8_t *child_of;    /* unions: child of a type id, or -1 */
-    fc_type type;              /* the field's, as are these, unless widened */
+    const int8_t *child_of; /* unions: child of a type id, or -1 */
+    fc_type type;           /* the field's, as are these, unless widened */
     const char *stored_format;
-    int32_t width;             /* as stored */
+    int32_t width; /* as stored */
     bool is_run_ends;
     uint32_t column; /* under which it stands: its number, counted from 0 */
     uint32_t first_child, dictionary, first_buffer, buffer_count;
@@ -71,7 +71,7 @@ typedef struct fc__node {
     uint8_t min[8], max[8];
 } fc__node;
 
-typedef struct fc__task { /* behind a job: some whole buffers, or a part of one */
+typedef struct fc__task {  /* behind a job: some whole buffers, or a part of one */
     uint32_t first, count; /* in plan->order */
     uint64_t from, to;     /* bytes of the one buffer, padding included */
 } fc__task;
@@ -86,7 +86,7 @@ struct fc__plan {
     fc__body_buffer *buffers; /* [buffer_count]; checksums stand once their job ran */
     fc__feed *feeds;          /* [buffer_count] */
     uint32_t buffer_count;
-    uint32_t *order; /* the buffers that jobs write, by place */
+    uint32_t *order;   /* the buffers that jobs write, by place */
     uint64_t *extents; /* beside `order`: bytes up to the next buffer or the end */
     uint32_t order_count;
     uint64_t *segment_bytes;
@@ -101,13 +101,13 @@ struct fc__plan {
 /* An empty plan; NULL when out of memory. Freed by fc__plan_free(). */
 fc__plan *fc__plan_new(bool checksums);
 
-/* Makes nodes and buffers from the fields below plan->root: breadth first, buffers of each
- * node in a row, all of them FC__HOW_NONE, rows 0. */
+/* Makes nodes and buffers from the fields below plan->root: breadth first, buffers of
+ * each node in a row, all of them FC__HOW_NONE, rows 0. */
 int fc__plan_nodes(fc__plan *plan, fc_error *error);
 
 /* Gives every buffer that is neither NONE nor IN_PLACE its place (buffers[].bytes must be
- * right) and makes the jobs. `fixed_count` segments beyond segment 0 are in place already,
- * their bytes given: then all other buffers share segment 0. */
+ * right) and makes the jobs. `fixed_count` segments beyond segment 0 are in place
+ * already, their bytes given: then all other buffers share segment 0. */
 int fc__plan_lay_out(fc__plan *plan, const uint64_t *fixed_bytes, uint32_t fixed_count,
                      fc_error *error);
 

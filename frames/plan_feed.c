@@ -20,8 +20,9 @@ static struct span bytes_span(const fc__field *field, const fc__piece *piece) {
         return (struct span){NULL, 0};
     int64_t from = fc__load(offsets, piece->first, wide);
     int64_t to = fc__load(offsets, piece->first + piece->rows, wide);
-    return from == to ? (struct span){NULL, 0}
-                      : (struct span){fc__piece_buffer(piece, 2) + from, (uint64_t)(to - from)};
+    return from == to
+               ? (struct span){NULL, 0}
+               : (struct span){fc__piece_buffer(piece, 2) + from, (uint64_t)(to - from)};
 }
 
 static struct span piece_span(const fc__node *node, fc__how how, const fc__piece *piece) {
@@ -33,7 +34,7 @@ static struct span piece_span(const fc__node *node, fc__how how, const fc__piece
     if (!piece->rows || !width)
         return (struct span){NULL, 0};
     return (struct span){fc__piece_buffer(piece, ids ? 0 : 1) + piece->first * width,
-                  (uint64_t)(piece->rows * width)};
+                         (uint64_t)(piece->rows * width)};
 }
 
 static int write_spans(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
@@ -132,10 +133,18 @@ static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t
 
 static void store(char *out, int64_t index, int32_t width, int64_t value) {
     switch (width) { /* little-endian: the low bytes */
-    case 1: memcpy(out + index, &value, 1); break;
-    case 2: memcpy(out + index * 2, &value, 2); break;
-    case 4: memcpy(out + index * 4, &value, 4); break;
-    default: memcpy(out + index * 8, &value, 8); break;
+    case 1:
+        memcpy(out + index, &value, 1);
+        break;
+    case 2:
+        memcpy(out + index * 2, &value, 2);
+        break;
+    case 4:
+        memcpy(out + index * 4, &value, 4);
+        break;
+    default:
+        memcpy(out + index * 8, &value, 8);
+        break;
     }
 }
 
@@ -196,11 +205,11 @@ static void turn_codes(const fc__field *field, const fc__piece *piece, int64_t r
                        int64_t rows, int32_t width, char *out) {
     const char *in = fc__piece_buffer(piece, 1) + (piece->first + row) * field->width;
 
-#define BODY(ctype)                                                                     \
-    for (int64_t i = 0; i < rows; i++) {                                                \
-        ctype value;                                                                    \
-        memcpy(&value, in + i * (int64_t)sizeof value, sizeof value);                   \
-        store(out, i, width, new_code(piece, (int64_t)value));                          \
+#define BODY(ctype)                                                                      \
+    for (int64_t i = 0; i < rows; i++) {                                                 \
+        ctype value;                                                                     \
+        memcpy(&value, in + i * (int64_t)sizeof value, sizeof value);                    \
+        store(out, i, width, new_code(piece, (int64_t)value));                           \
     }
     FC__EACH_CODE_TYPE(*field->format, BODY)
 #undef BODY

@@ -215,8 +215,8 @@ static void set_job(fc__plan *plan, size_t number, fc__task task) {
 static size_t cut_buffer(fc__plan *plan, uint32_t index, size_t number, bool count_only) {
     uint64_t end = plan->extents[index], from = 0, to;
     uint64_t begin = segment_offset(plan, index) % FC__PAGE_BYTES;
-    bool parts = !plan->checksums &&
-                 fc__feed_is_divisible(&plan->feeds[plan->order[index]]);
+    bool parts =
+        !plan->checksums && fc__feed_is_divisible(&plan->feeds[plan->order[index]]);
 
     for (; from < end; from = to, number++) {
         to = from + PART_BYTES - (from ? 0 : begin);

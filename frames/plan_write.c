@@ -58,8 +58,8 @@ static int put_direct(fc__pen *writer, const char *data, uint64_t bytes) {
     uint64_t head = bytes - tail;
 
     if (!code)
-        code = writer->sink->write(writer->sink->context, writer->segment,
-                                   writer->offset, data, head, writer->error);
+        code = writer->sink->write(writer->sink->context, writer->segment, writer->offset,
+                                   data, head, writer->error);
     writer->offset += head;
     memcpy(writer->scratch, data + head, tail);
     writer->used = tail;

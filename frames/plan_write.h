@@ -17,13 +17,13 @@ typedef struct fc__pen {
     uint64_t job_bytes;
     char *scratch;
     size_t used, room;
-    char *taken;     /* the scratch, if it was allocated */
-    fc__hash *hash;  /* of the buffer being written; NULL: none */
+    char *taken;    /* the scratch, if it was allocated */
+    fc__hash *hash; /* of the buffer being written; NULL: none */
     char small[FC__SMALL_BYTES];
 } fc__pen;
 
-/* Free bytes in the scratch: *bytes says how many; 4 KiB, or all that the job still has to
- * write. NULL when out of memory or the sink failed: *code. */
+/* Free bytes in the scratch: *bytes says how many; 4 KiB, or all that the job still has
+ * to write. NULL when out of memory or the sink failed: *code. */
 char *fc__pen_room(fc__pen *writer, size_t *bytes, int *code);
 void fc__pen_advance(fc__pen *writer, size_t bytes);
 

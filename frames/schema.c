@@ -87,8 +87,8 @@ static int no_memory(struct reader *reader) {
 }
 
 /* A text of the schema, kept. Texts of 2 GiB would not fit the manifest. */
-static int keep(struct reader *reader, const fc__field *field, const char *text, size_t bytes,
-                const char **out, uint32_t *out_bytes) {
+static int keep(struct reader *reader, const fc__field *field, const char *text,
+                size_t bytes, const char **out, uint32_t *out_bytes) {
     if (bytes > INT32_MAX)
         return fc__field_fail(field, reader->error, FC_E_INVALID,
                               "its name or format has %zu bytes; 2147483647 are possible",
@@ -103,8 +103,8 @@ static int read_texts(struct reader *reader, fc__field *field,
     const char *name = schema->name ? schema->name : "";
     int code;
 
-    if ((code = keep(reader, field, name, strlen(name), &field->name,
-                     &field->name_bytes)) ||
+    if ((code =
+             keep(reader, field, name, strlen(name), &field->name, &field->name_bytes)) ||
         (code = keep(reader, field, schema->format, strlen(schema->format),
                      &field->format, &field->format_bytes)))
         return code;
@@ -158,9 +158,9 @@ static int check_children(struct reader *reader, const fc__field *field) {
                               "a map's child must be a struct of keys and values");
     if (field->type == FC_TYPE_RUN_END && child->type != FC_TYPE_INT16 &&
         child->type != FC_TYPE_INT32 && child->type != FC_TYPE_INT64)
-        return fc__field_fail(field, reader->error, FC_E_INVALID,
-                              "run ends must be int16, int32 or int64, not format '%.80s'",
-                              child->format);
+        return fc__field_fail(
+            field, reader->error, FC_E_INVALID,
+            "run ends must be int16, int32 or int64, not format '%.80s'", child->format);
     return 0;
 }
 
@@ -310,8 +310,7 @@ static bool fill_child(flat *owned, struct ArrowSchema *child, const fc_field *f
 
 static bool fill_flat(flat *owned, struct ArrowSchema *out, const fc_field *fields,
                       size_t count) {
-    struct ArrowSchema *children =
-        fc__arena_take(&owned->arena, count, sizeof *children);
+    struct ArrowSchema *children = fc__arena_take(&owned->arena, count, sizeof *children);
 
     out->children = fc__arena_take(&owned->arena, count, sizeof(struct ArrowSchema *));
     if (!children || !out->children)
@@ -348,5 +347,6 @@ int fc_schema_init(struct ArrowSchema *out, const fc_field *fields, size_t count
         fc__arena_free(&owned->arena);
     fc__free(owned);
     memset(out, 0, sizeof *out);
-    return fc__fail(error, FC_E_NOMEM, "out of memory for a schema of %zu columns", count);
+    return fc__fail(error, FC_E_NOMEM, "out of memory for a schema of %zu columns",
+                    count);
 }

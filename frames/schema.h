@@ -1,5 +1,5 @@
-/* A checked copy of an ArrowSchema: the tree that plans, builds and exports are made from.
- * All of it lies in an arena, so it is freed with that. */
+/* A checked copy of an ArrowSchema: the tree that plans, builds and exports are made
+ * from. All of it lies in an arena, so it is freed with that. */
 #ifndef FC_SCHEMA_H
 #define FC_SCHEMA_H
 
@@ -12,13 +12,13 @@ typedef struct fc__field {
     const char *stored_format; /* as kept: the same, or the format it is turned into */
     const char *metadata;      /* Arrow's encoding; NULL: none */
     uint32_t name_bytes, format_bytes, stored_format_bytes, metadata_bytes;
-    uint32_t flags;              /* ARROW_FLAG_* */
+    uint32_t flags; /* ARROW_FLAG_* */
     uint32_t child_count;
-    fc_type type;                /* as stored; DICTIONARY if there is one */
-    fc__shape given, stored;     /* of the codes, if there is a dictionary */
-    int32_t width;               /* bytes a value; FIXED_LIST: rows a list; else 0 */
-    struct fc__field *children;  /* [child_count], neighbours */
-    struct fc__field *dictionary; /* NULL: none */
+    fc_type type;                   /* as stored; DICTIONARY if there is one */
+    fc__shape given, stored;        /* of the codes, if there is a dictionary */
+    int32_t width;                  /* bytes a value; FIXED_LIST: rows a list; else 0 */
+    struct fc__field *children;     /* [child_count], neighbours */
+    struct fc__field *dictionary;   /* NULL: none */
     const struct fc__field *parent; /* NULL: the root */
 } fc__field;
 

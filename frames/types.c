@@ -1,5 +1,6 @@
-/* The parser of Arrow format strings, and the table of layouts. Strict: whatever the C data
- * interface does not name is refused, so that a malformed string never becomes a type. */
+/* The parser of Arrow format strings, and the table of layouts. Strict: whatever the C
+ * data interface does not name is refused, so that a malformed string never becomes a
+ * type. */
 #include "types.h"
 
 #define NOT_A_FORMAT "is not a format of the Arrow C data interface"
@@ -12,10 +13,10 @@ static const struct {
     fc__shape given, stored;
     int32_t width, children;
 } plain_types[] = {
-#define FIXED(format, type, width) \
-    {format, NULL, FC_TYPE_##type, FC__SHAPE_FIXED, FC__SHAPE_FIXED, width, 0}
-#define TURNED(format, into, type, given, stored, children) \
-    {format, into, FC_TYPE_##type, FC__SHAPE_##given, FC__SHAPE_##stored, 0, children}
+#define FIXED(format, type, width)                                                       \
+    { format, NULL, FC_TYPE_##type, FC__SHAPE_FIXED, FC__SHAPE_FIXED, width, 0 }
+#define TURNED(format, into, type, given, stored, children)                              \
+    { format, into, FC_TYPE_##type, FC__SHAPE_##given, FC__SHAPE_##stored, 0, children }
     {"n", NULL, FC_TYPE_NA, FC__SHAPE_NULL, FC__SHAPE_NULL, 0, 0},
     {"b", NULL, FC_TYPE_BOOL, FC__SHAPE_BITS, FC__SHAPE_BITS, 0, 0},
     FIXED("c", INT8, 1),
@@ -63,10 +64,12 @@ static const fc__shape_info shapes[FC__SHAPE_COUNT] = {
     [FC__SHAPE_NULL] = {0, false, {0}},
     [FC__SHAPE_BITS] = {2, true, {FC__BUFFER_VALIDITY, FC__BUFFER_BITS}},
     [FC__SHAPE_FIXED] = {2, true, {FC__BUFFER_VALIDITY, FC__BUFFER_VALUES}},
-    [FC__SHAPE_BYTES32] =
-        {3, true, {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS32, FC__BUFFER_BYTES}},
-    [FC__SHAPE_BYTES64] =
-        {3, true, {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS64, FC__BUFFER_BYTES}},
+    [FC__SHAPE_BYTES32] = {3,
+                           true,
+                           {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS32, FC__BUFFER_BYTES}},
+    [FC__SHAPE_BYTES64] = {3,
+                           true,
+                           {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS64, FC__BUFFER_BYTES}},
     [FC__SHAPE_BYTE_VIEW] = {3, true, {FC__BUFFER_VALIDITY, FC__BUFFER_VIEWS}},
     [FC__SHAPE_LIST32] = {2, true, {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS32}},
     [FC__SHAPE_LIST64] = {2, true, {FC__BUFFER_VALIDITY, FC__BUFFER_OFFSETS64}},
@@ -91,17 +94,34 @@ bool fc__buffer_need(fc__buffer_kind kind, int32_t width, int64_t rows, uint64_t
     *bytes = 0;
     switch (kind) {
     case FC__BUFFER_VALIDITY:
-    case FC__BUFFER_BITS: count = count / 8 + (count % 8 != 0); break;
-    case FC__BUFFER_VALUES: each = (uint64_t)width; break;
-    case FC__BUFFER_OFFSETS32: count++, each = 4; break;
-    case FC__BUFFER_OFFSETS64: count++, each = 8; break;
-    case FC__BUFFER_BYTES: each = 0; break;
-    case FC__BUFFER_TYPE_IDS: break;
+    case FC__BUFFER_BITS:
+        count = count / 8 + (count % 8 != 0);
+        break;
+    case FC__BUFFER_VALUES:
+        each = (uint64_t)width;
+        break;
+    case FC__BUFFER_OFFSETS32:
+        count++, each = 4;
+        break;
+    case FC__BUFFER_OFFSETS64:
+        count++, each = 8;
+        break;
+    case FC__BUFFER_BYTES:
+        each = 0;
+        break;
+    case FC__BUFFER_TYPE_IDS:
+        break;
     case FC__BUFFER_PLACES32:
-    case FC__BUFFER_SIZES32: each = 4; break;
+    case FC__BUFFER_SIZES32:
+        each = 4;
+        break;
     case FC__BUFFER_PLACES64:
-    case FC__BUFFER_SIZES64: each = 8; break;
-    case FC__BUFFER_VIEWS: each = 16; break;
+    case FC__BUFFER_SIZES64:
+        each = 8;
+        break;
+    case FC__BUFFER_VIEWS:
+        each = 16;
+        break;
     }
     return rows >= 0 && !__builtin_mul_overflow(count, each, bytes) &&
            *bytes <= INT64_MAX;
@@ -140,15 +160,25 @@ static const char *parse_decimal(fc__type *out, const char *at) {
         (*at == ',' && (at++, !parse_number(&at, 256, &bits))) || *at)
         return "is not a decimal: d:precision,scale[,bits]";
     switch (bits) {
-    case 32: most = 9; break;
-    case 64: most = 18; break;
-    case 128: most = 38; break;
-    case 256: most = 76; break;
-    default: return "is a decimal of a width that is not 32, 64, 128 or 256 bits";
+    case 32:
+        most = 9;
+        break;
+    case 64:
+        most = 18;
+        break;
+    case 128:
+        most = 38;
+        break;
+    case 256:
+        most = 76;
+        break;
+    default:
+        return "is a decimal of a width that is not 32, 64, 128 or 256 bits";
     }
     if (precision < 1 || precision > most)
         return "is a decimal whose precision does not fit its bits";
-    *out = (fc__type){FC_TYPE_DECIMAL, FC__SHAPE_FIXED, FC__SHAPE_FIXED, bits / 8, 0, NULL};
+    *out =
+        (fc__type){FC_TYPE_DECIMAL, FC__SHAPE_FIXED, FC__SHAPE_FIXED, bits / 8, 0, NULL};
     return NULL;
 }
 
@@ -207,8 +237,8 @@ static const char *parse_plain(fc__type *out, const char *format) {
     for (size_t i = 0; i < sizeof plain_types / sizeof *plain_types; i++) {
         if (strcmp(format, plain_types[i].format))
             continue;
-        *out = (fc__type){plain_types[i].type,  plain_types[i].given,
-                          plain_types[i].stored, plain_types[i].width,
+        *out = (fc__type){plain_types[i].type,     plain_types[i].given,
+                          plain_types[i].stored,   plain_types[i].width,
                           plain_types[i].children, plain_types[i].stored_format};
         return NULL;
     }

@@ -1,6 +1,7 @@
-/* Arrow types: a table from format string to fc_type, layout and width. The one place that
- * knows what buffers and children a type has; what is given and what is stored differ only
- * for strings, binaries and lists (table "type in, type out" in docs/format.md). */
+/* Arrow types: a table from format string to fc_type, layout and width. The one place
+ * that knows what buffers and children a type has; what is given and what is stored
+ * differ only for strings, binaries and lists (table "type in, type out" in
+ * docs/format.md). */
 #ifndef FC_TYPES_H
 #define FC_TYPES_H
 

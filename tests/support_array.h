@@ -11,7 +11,7 @@ typedef struct array_buffer {
 } array_buffer;
 
 /* A buffer of these values: BUFFER(int32_t, 0, 2, 5). */
-#define BUFFER(type, ...)                                                               \
+#define BUFFER(type, ...)                                                                \
     ((array_buffer){(const type[]){__VA_ARGS__}, sizeof(const type[]){__VA_ARGS__}})
 #define TEXT(text) ((array_buffer){text, sizeof(text) - 1})
 #define NO_BUFFER  ((array_buffer){NULL, 0})
@@ -19,8 +19,8 @@ typedef struct array_buffer {
 /* `rows` rows, not counted nulls, offset 0; the buffers are copied. ARRAY(3, NO_BUFFER,
  * BUFFER(int8_t, 1, 2, 3)). */
 struct ArrowArray *array_new(int64_t rows, size_t count, const array_buffer *buffers);
-#define ARRAY(rows, ...)                                                                \
-    array_new(rows, sizeof((array_buffer[]){__VA_ARGS__}) / sizeof(array_buffer),       \
+#define ARRAY(rows, ...)                                                                 \
+    array_new(rows, sizeof((array_buffer[]){__VA_ARGS__}) / sizeof(array_buffer),        \
               (array_buffer[]){__VA_ARGS__})
 #define ARRAY_BARE(rows) array_new(rows, 0, NULL)
 
@@ -37,8 +37,8 @@ void array_free(struct ArrowArray *array);
 /* How many arrays are not yet released. */
 extern long arrays_alive;
 
-/* A stream of these chunks, which it owns; `fail_at`: the n-th get_next fails with EIO and
- * "the disk is on fire". The schema is borrowed. */
+/* A stream of these chunks, which it owns; `fail_at`: the n-th get_next fails with EIO
+ * and "the disk is on fire". The schema is borrowed. */
 void stream_of(struct ArrowArrayStream *out, struct ArrowSchema *schema, int count,
                struct ArrowArray **chunks, int fail_at);
 

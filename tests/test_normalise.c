@@ -1,5 +1,6 @@
-/* Flat columns on the way in: slices at any bit, chunks of every sort, strings in all their
- * forms, nulls counted, ranges; and what an array may not say. Read back through a frame. */
+/* Flat columns on the way in: slices at any bit, chunks of every sort, strings in all
+ * their forms, nulls counted, ranges; and what an array may not say. Read back through a
+ * frame. */
 #include "support_array.h"
 #include "support_frame.h"
 
@@ -96,10 +97,9 @@ static void bits_are_copied_and_counted_from_and_to_any_offset(void **state) {
 /* ---- Values ---- */
 
 static void a_slice_loses_its_offset(void **state) {
-    column_test t = put_column(flat("i"), 1,
-                               array_slice(ARRAY(6, NO_BUFFER,
-                                                 BUFFER(int32_t, 9, 8, 7, 6, 5, 4)),
-                                           2, 3));
+    column_test t = put_column(
+        flat("i"), 1,
+        array_slice(ARRAY(6, NO_BUFFER, BUFFER(int32_t, 9, 8, 7, 6, 5, 4)), 2, 3));
     const int32_t *values = t.column->values;
 
     (void)state;
@@ -113,11 +113,11 @@ static void a_slice_loses_its_offset(void **state) {
 
 static void nulls_are_counted_and_kept_at_odd_bits(void **state) {
     /* valid: rows 0, 2, 3, 5, 6, 8 of the whole */
-    column_test t = put_column(
-        flat("s"), 1,
-        array_slice(ARRAY(9, BUFFER(uint8_t, 0x6d, 0x01),
-                          BUFFER(int16_t, 0, 1, 2, 3, 4, 5, 6, 7, 8)),
-                    3, 6));
+    column_test t =
+        put_column(flat("s"), 1,
+                   array_slice(ARRAY(9, BUFFER(uint8_t, 0x6d, 0x01),
+                                     BUFFER(int16_t, 0, 1, 2, 3, 4, 5, 6, 7, 8)),
+                               3, 6));
     static const bool valid[] = {true, false, true, true, false, true};
 
     (void)state;
@@ -182,6 +182,25 @@ static void bools_join_at_odd_bits(void **state) {
     memory_release(t.memory);
 }
 
+static void a_long_slice_of_bits_starts_at_any_of_them(void **state) {
+    uint8_t bits[32];
+
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        bits[i] = (uint8_t)(i * 73 + 5);
+    for (int first = 0; first < 17; first++) {
+        array_buffer buffer = {bits, sizeof bits};
+        column_test t =
+            put_column(flat("b"), 1, array_slice(ARRAY(256, buffer, buffer), first, 230));
+        for (int row = 0; row < 230; row++) {
+            assert_int_equal(fc_bool_at(t.column, row), fc__bit(bits, first + row));
+            assert_int_equal(fc_is_valid(t.column, row), fc__bit(bits, first + row));
+        }
+        assert_int_equal(t.column->validity[28] >> 6, 0);
+        memory_release(t.memory);
+    }
+}
+
 static void no_chunk_is_zero_rows(void **state) {
     column_test t = put_column(flat("U"), 0);
 
@@ -221,8 +240,8 @@ static void assert_text(const fc_column *column, int64_t row, const char *want) 
 static void strings_get_64_bit_offsets_from_zero(void **state) {
     column_test t = put_column(
         flat("u"), 2,
-        array_slice(ARRAY(4, NO_BUFFER, BUFFER(int32_t, 2, 4, 4, 7, 9), TEXT("..abcdefg")),
-                    1, 2),
+        array_slice(
+            ARRAY(4, NO_BUFFER, BUFFER(int32_t, 2, 4, 4, 7, 9), TEXT("..abcdefg")), 1, 2),
         ARRAY(2, BUFFER(uint8_t, 2), BUFFER(int32_t, 0, 0, 3), TEXT("xyz")));
 
     (void)state;
@@ -239,8 +258,8 @@ static void strings_get_64_bit_offsets_from_zero(void **state) {
 static void wide_binaries_drop_what_no_row_has(void **state) {
     column_test t = put_column(
         flat("Z"), 1,
-        array_slice(ARRAY(3, NO_BUFFER, BUFFER(int64_t, 0, 3, 5, 9), TEXT("aaabbcccc")), 1,
-                    1));
+        array_slice(ARRAY(3, NO_BUFFER, BUFFER(int64_t, 0, 3, 5, 9), TEXT("aaabbcccc")),
+                    1, 1));
 
     (void)state;
     assert_text(t.column, 0, "bb");
@@ -260,11 +279,13 @@ static void strings_of_no_bytes_need_no_buffer(void **state) {
 #define LONG "a text of more than twelve bytes"
 
 static struct ArrowArray *views(void) {
-    int32_t of[4][4] = {{3, 0, 0, 0}, {(int32_t)strlen(LONG), 0, 1, 2}, {0, 0, 0, 0},
+    int32_t of[4][4] = {{3, 0, 0, 0},
+                        {(int32_t)strlen(LONG), 0, 1, 2},
+                        {0, 0, 0, 0},
                         {-5, 9, 9, 9}}; /* the last is null: never looked at */
     memcpy(&of[0][1], "abc", 3);
-    return ARRAY(4, BUFFER(uint8_t, 0x07), ((array_buffer){of, sizeof of}), TEXT("unused"),
-                 TEXT("..a text of more than twelve bytes.."),
+    return ARRAY(4, BUFFER(uint8_t, 0x07), ((array_buffer){of, sizeof of}),
+                 TEXT("unused"), TEXT("..a text of more than twelve bytes.."),
                  BUFFER(int64_t, 6, (int64_t)strlen(LONG) + 4));
 }
 
@@ -304,7 +325,8 @@ static void ranges_skip_nulls_and_nan(void **state) {
 }
 
 static void there_is_no_range_of_nothing_nor_of_what_has_no_order(void **state) {
-    column_test t = put_column(flat("f"), 1, ARRAY(2, NO_BUFFER, BUFFER(float, NAN, NAN)));
+    column_test t =
+        put_column(flat("f"), 1, ARRAY(2, NO_BUFFER, BUFFER(float, NAN, NAN)));
 
     (void)state;
     assert_null(t.column->min);
@@ -376,7 +398,8 @@ static void missing_parts_are_refused(void **state) {
     refused(flat("u"), ARRAY(2, NO_BUFFER, NO_BUFFER, NO_BUFFER), "buffer 1");
     refused(flat("vu"), ARRAY(2, NO_BUFFER, NO_BUFFER, NO_BUFFER), "buffer 1");
     refused(flat("u"), ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0, 2), NO_BUFFER), "buffer 2");
-    refused(flat("i"), array_with(ints(), 1, ints()), "1 children where its schema has 0");
+    refused(flat("i"), array_with(ints(), 1, ints()),
+            "1 children where its schema has 0");
     refused(flat("i"), array_coded(ints(), ints()), "has a dictionary");
     refused(schema_dictionary("i", "x", flat("i")), ints(), "has no dictionary");
     array = ints();
@@ -427,10 +450,10 @@ static void views_out_of_their_buffers_are_refused(void **state) {
     view_of(20, 0, 1);
     view_of(20, 0, -1);
     view_of(INT32_MAX, 0, INT32_MAX);
-    refused(flat("vz"),
-            ARRAY(1, NO_BUFFER, BUFFER(int32_t, 20, 0, 0, 0), NO_BUFFER,
-                  BUFFER(int64_t, 20)),
-            "the view at row 0");
+    refused(
+        flat("vz"),
+        ARRAY(1, NO_BUFFER, BUFFER(int32_t, 20, 0, 0, 0), NO_BUFFER, BUFFER(int64_t, 20)),
+        "the view at row 0");
 }
 
 int main(void) {
@@ -442,6 +465,7 @@ int main(void) {
         cmocka_unit_test(a_null_count_of_zero_makes_the_bitmap_void),
         cmocka_unit_test(chunks_with_and_without_nulls_become_one),
         cmocka_unit_test(bools_join_at_odd_bits),
+        cmocka_unit_test(a_long_slice_of_bits_starts_at_any_of_them),
         cmocka_unit_test(no_chunk_is_zero_rows),
         cmocka_unit_test(a_width_of_zero_needs_no_bytes),
         cmocka_unit_test(every_row_of_the_null_type_is_null_even_billions),

@@ -89,11 +89,11 @@ static void assert_letters(const fc_column *column, const char *want) {
 
 static void one_dictionary_is_taken_as_it_is(void **state) {
     struct ArrowArray *values = array_slice(letters("zaba"), 1, 3); /* "a" twice */
-    column_test t = put_column(
-        coded("c", "u"), 1,
-        array_slice(array_coded(ARRAY(4, BUFFER(uint8_t, 0x0d), BUFFER(int8_t, 0, -1, 2, 1)),
-                                values),
-                    1, 3));
+    column_test t = put_column(coded("c", "u"), 1,
+                               array_slice(array_coded(ARRAY(4, BUFFER(uint8_t, 0x0d),
+                                                             BUFFER(int8_t, 0, -1, 2, 1)),
+                                                       values),
+                                           1, 3));
 
     (void)state;
     assert_int_equal(t.column->type, FC_TYPE_DICTIONARY);
@@ -104,8 +104,8 @@ static void one_dictionary_is_taken_as_it_is(void **state) {
 }
 
 static void unused_values_of_no_rows_are_kept(void **state) {
-    column_test t = put_column(coded("c", "u"), 1,
-                               array_coded(ARRAY(0, NO_BUFFER, NO_BUFFER), letters("ab")));
+    column_test t = put_column(
+        coded("c", "u"), 1, array_coded(ARRAY(0, NO_BUFFER, NO_BUFFER), letters("ab")));
 
     (void)state;
     assert_int_equal(t.column->rows, 0);
@@ -114,10 +114,10 @@ static void unused_values_of_no_rows_are_kept(void **state) {
 }
 
 static void equal_dictionaries_are_stored_once(void **state) {
-    column_test t = put_column(
-        coded("c", "u"), 2,
-        array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 1, 0)), letters("ab")),
-        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)), letters("ab")));
+    column_test t =
+        put_column(coded("c", "u"), 2,
+                   array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 1, 0)), letters("ab")),
+                   array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)), letters("ab")));
 
     (void)state;
     assert_int_equal(t.column->dictionary->rows, 2);
@@ -129,9 +129,11 @@ static void dictionaries_that_differ_are_unified(void **state) {
     column_test t = put_column(
         coded("c", "u"), 4,
         array_coded(ARRAY(3, NO_BUFFER, BUFFER(int8_t, 0, 1, 2)), letters("abc")),
-        array_coded(ARRAY(3, BUFFER(uint8_t, 5), BUFFER(int8_t, 0, 99, 1)), letters("db")),
+        array_coded(ARRAY(3, BUFFER(uint8_t, 5), BUFFER(int8_t, 0, 99, 1)),
+                    letters("db")),
         array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 2)), letters("abc")),
-        array_coded(ARRAY(5, NO_BUFFER, BUFFER(int8_t, 4, 3, 2, 1, 0)), letters("eadfc")));
+        array_coded(ARRAY(5, NO_BUFFER, BUFFER(int8_t, 4, 3, 2, 1, 0)),
+                    letters("eadfc")));
 
     (void)state;
     assert_letters(t.column, "abcd-bccfdae");
@@ -140,12 +142,12 @@ static void dictionaries_that_differ_are_unified(void **state) {
 }
 
 static void views_and_fixed_values_are_unified_too(void **state) {
-    column_test t = put_column(
-        coded("i", "l"), 2,
-        array_coded(ARRAY(2, NO_BUFFER, BUFFER(int32_t, 1, 0)),
-                    ARRAY(2, NO_BUFFER, BUFFER(int64_t, 70, 71))),
-        array_coded(ARRAY(2, NO_BUFFER, BUFFER(int32_t, 0, 1)),
-                    ARRAY(2, BUFFER(uint8_t, 2), BUFFER(int64_t, 5, 70))));
+    column_test t =
+        put_column(coded("i", "l"), 2,
+                   array_coded(ARRAY(2, NO_BUFFER, BUFFER(int32_t, 1, 0)),
+                               ARRAY(2, NO_BUFFER, BUFFER(int64_t, 70, 71))),
+                   array_coded(ARRAY(2, NO_BUFFER, BUFFER(int32_t, 0, 1)),
+                               ARRAY(2, BUFFER(uint8_t, 2), BUFFER(int64_t, 5, 70))));
     static const int32_t codes[] = {1, 0, 2, 0};
 
     (void)state;
@@ -153,25 +155,24 @@ static void views_and_fixed_values_are_unified_too(void **state) {
     assert_int_equal(t.column->dictionary->rows, 3);
     assert_false(fc_is_valid(t.column->dictionary, 2)); /* a null is a value of its own */
     memory_release(t.memory);
-    t = put_column(coded("c", "vu"), 2,
-                   array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 0)),
-                               ARRAY(1, NO_BUFFER, BUFFER(int32_t, 1, 'a', 0, 0), NO_BUFFER)),
-                   array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 0, 1)),
-                               ARRAY(2, NO_BUFFER,
-                                     BUFFER(int32_t, 1, 'b', 0, 0, 1, 'a', 0, 0),
-                                     NO_BUFFER)));
+    t = put_column(
+        coded("c", "vu"), 2,
+        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 0)),
+                    ARRAY(1, NO_BUFFER, BUFFER(int32_t, 1, 'a', 0, 0), NO_BUFFER)),
+        array_coded(
+            ARRAY(2, NO_BUFFER, BUFFER(int8_t, 0, 1)),
+            ARRAY(2, NO_BUFFER, BUFFER(int32_t, 1, 'b', 0, 0, 1, 'a', 0, 0), NO_BUFFER)));
     assert_letters(t.column, "aba");
     assert_int_equal(t.column->dictionary->rows, 2);
     memory_release(t.memory);
 }
 
 static void values_that_are_not_compared_are_appended(void **state) {
-    column_test t =
-        put_column(coded("c", "b"), 2,
-                   array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)),
-                               ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 1))),
-                   array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 0, 1)),
-                               ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 2))));
+    column_test t = put_column(coded("c", "b"), 2,
+                               array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)),
+                                           ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 1))),
+                               array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 0, 1)),
+                                           ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 2))));
     static const int8_t codes[] = {1, 2, 3};
 
     (void)state;
@@ -189,9 +190,10 @@ static struct ArrowArray *many(int first, int count, int code_bytes) {
 
     for (int i = 0; i < count; i++)
         values[i] = (int16_t)(first + i);
-    struct ArrowArray *array = array_coded(
-        ARRAY(1, NO_BUFFER, ((array_buffer){&code, (size_t)code_bytes})),
-        ARRAY(count, NO_BUFFER, ((array_buffer){values, (size_t)count * sizeof *values})));
+    struct ArrowArray *array =
+        array_coded(ARRAY(1, NO_BUFFER, ((array_buffer){&code, (size_t)code_bytes})),
+                    ARRAY(count, NO_BUFFER,
+                          ((array_buffer){values, (size_t)count * sizeof *values})));
     free(values);
     return array;
 }
@@ -226,9 +228,10 @@ static void codes_out_of_their_dictionary_are_refused(void **state) {
     refused(coded("c", "u"),
             array_coded(ARRAY(3, NO_BUFFER, BUFFER(int8_t, 0, 1, 2)), letters("ab")),
             "column 'x': the code at row 2 is not in its dictionary of 2 values");
-    refused(coded("c", "u"),
-            array_coded(ARRAY(2, BUFFER(uint8_t, 1), BUFFER(int8_t, -1, 99)), letters("ab")),
-            "the code at row 0");
+    refused(
+        coded("c", "u"),
+        array_coded(ARRAY(2, BUFFER(uint8_t, 1), BUFFER(int8_t, -1, 99)), letters("ab")),
+        "the code at row 0");
     refused(coded("L", "u"),
             array_coded(ARRAY(1, NO_BUFFER, BUFFER(uint64_t, UINT64_MAX)), letters("ab")),
             "the code at row 0");

@@ -1,5 +1,6 @@
-/* Nested columns on the way in: what a slice of the parent means below, lists and views in
- * every form, unions, run ends; and children that do not bear what stands above them. */
+/* Nested columns on the way in: what a slice of the parent means below, lists and views
+ * in every form, unions, run ends; and children that do not bear what stands above them.
+ */
 #include "support_array.h"
 #include "support_frame.h"
 
@@ -93,14 +94,13 @@ static void assert_items(const fc_column *list, int64_t row, int count, ...) {
 static void a_structs_slice_reaches_its_children(void **state) {
     struct ArrowSchema *schema =
         schema_of("+s", "x", 2, schema_of("c", "a", 0), schema_of("u", "b", 0));
-    struct ArrowArray *array = array_with(
-        ARRAY(5, BUFFER(uint8_t, 0x17)), 2,
-        array_slice(bytes_up_to(9), 2, 6),
-        ARRAY(5, NO_BUFFER, BUFFER(int32_t, 0, 1, 2, 3, 4, 5), TEXT("abcde")));
-    column_test t = put_column(schema, 2, array_slice(array, 2, 3),
-                               array_with(ARRAY(1, NO_BUFFER), 2, bytes_up_to(1),
-                                          ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0, 1),
-                                                TEXT("z"))));
+    struct ArrowArray *array =
+        array_with(ARRAY(5, BUFFER(uint8_t, 0x17)), 2, array_slice(bytes_up_to(9), 2, 6),
+                   ARRAY(5, NO_BUFFER, BUFFER(int32_t, 0, 1, 2, 3, 4, 5), TEXT("abcde")));
+    column_test t =
+        put_column(schema, 2, array_slice(array, 2, 3),
+                   array_with(ARRAY(1, NO_BUFFER), 2, bytes_up_to(1),
+                              ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0, 1), TEXT("z"))));
     const int8_t *a = t.column->children[0]->values;
 
     (void)state;
@@ -137,9 +137,9 @@ static void a_table_with_null_rows_is_refused_with_a_remedy(void **state) {
 /* ---- Lists ---- */
 
 static void lists_take_only_the_items_of_their_rows(void **state) {
-    struct ArrowArray *first = array_with(
-        ARRAY(4, BUFFER(uint8_t, 0x0b), BUFFER(int32_t, 1, 3, 3, 4, 8)), 1,
-        array_slice(bytes_up_to(20), 5, 9));
+    struct ArrowArray *first =
+        array_with(ARRAY(4, BUFFER(uint8_t, 0x0b), BUFFER(int32_t, 1, 3, 3, 4, 8)), 1,
+                   array_slice(bytes_up_to(20), 5, 9));
     struct ArrowArray *second =
         array_with(ARRAY(1, NO_BUFFER, BUFFER(int32_t, 2, 4)), 1, bytes_up_to(5));
     column_test t = put_column(list_schema("+l"), 2, array_slice(first, 1, 3), second);
@@ -160,9 +160,9 @@ static void maps_keep_32_bit_offsets(void **state) {
         schema_of("+m", "x", 1,
                   schema_of("+s", "entries", 2, schema_of("c", "key", 0),
                             schema_of("c", "value", 0)));
-    struct ArrowArray *array = array_with(
-        ARRAY(3, NO_BUFFER, BUFFER(int32_t, 0, 1, 3, 5)), 1,
-        array_with(ARRAY(5, NO_BUFFER), 2, bytes_up_to(5), bytes_up_to(6)));
+    struct ArrowArray *array =
+        array_with(ARRAY(3, NO_BUFFER, BUFFER(int32_t, 0, 1, 3, 5)), 1,
+                   array_with(ARRAY(5, NO_BUFFER), 2, bytes_up_to(5), bytes_up_to(6)));
     column_test t = put_column(schema, 1, array_slice(array, 1, 2));
 
     (void)state;
@@ -216,12 +216,11 @@ static void list_views_in_any_order_become_lists(void **state) {
 }
 
 static void wide_list_views_are_sliced_and_joined(void **state) {
-    struct ArrowArray *array =
-        array_with(ARRAY(3, NO_BUFFER, BUFFER(int64_t, 0, 2, 4), BUFFER(int64_t, 2, 2, 1)),
-                   1, bytes_up_to(5));
-    struct ArrowArray *other =
-        array_with(ARRAY(1, NO_BUFFER, BUFFER(int64_t, 1), BUFFER(int64_t, 2)), 1,
-                   bytes_up_to(3));
+    struct ArrowArray *array = array_with(
+        ARRAY(3, NO_BUFFER, BUFFER(int64_t, 0, 2, 4), BUFFER(int64_t, 2, 2, 1)), 1,
+        bytes_up_to(5));
+    struct ArrowArray *other = array_with(
+        ARRAY(1, NO_BUFFER, BUFFER(int64_t, 1), BUFFER(int64_t, 2)), 1, bytes_up_to(3));
     column_test t = put_column(list_schema("+vL"), 2, array_slice(array, 1, 2), other);
 
     (void)state;
@@ -232,8 +231,8 @@ static void wide_list_views_are_sliced_and_joined(void **state) {
 }
 
 static void fixed_lists_multiply_offset_and_length(void **state) {
-    struct ArrowArray *array =
-        array_with(ARRAY(4, BUFFER(uint8_t, 0x0b)), 1, array_slice(bytes_up_to(14), 2, 12));
+    struct ArrowArray *array = array_with(ARRAY(4, BUFFER(uint8_t, 0x0b)), 1,
+                                          array_slice(bytes_up_to(14), 2, 12));
     column_test t = put_column(list_schema("+w:3"), 1, array_slice(array, 1, 2));
     const int8_t *items = t.column->children[0]->values;
 
@@ -272,19 +271,20 @@ static void sparse_unions_are_sliced_with_all_children(void **state) {
 }
 
 static void dense_unions_are_trimmed_and_joined(void **state) {
-    struct ArrowArray *first =
-        array_with(ARRAY(5, BUFFER(int8_t, 0, 7, 7, 0, 7), BUFFER(int32_t, 0, 1, 2, 6, 3)), 2,
-                   bytes_up_to(9), ARRAY(4, NO_BUFFER, BUFFER(int16_t, 50, 51, 52, 53)));
+    struct ArrowArray *first = array_with(
+        ARRAY(5, BUFFER(int8_t, 0, 7, 7, 0, 7), BUFFER(int32_t, 0, 1, 2, 6, 3)), 2,
+        bytes_up_to(9), ARRAY(4, NO_BUFFER, BUFFER(int16_t, 50, 51, 52, 53)));
     struct ArrowArray *second =
-        array_with(ARRAY(2, BUFFER(int8_t, 7, 0), BUFFER(int32_t, 0, 1)), 2, bytes_up_to(2),
-                   ARRAY(1, NO_BUFFER, BUFFER(int16_t, 77)));
+        array_with(ARRAY(2, BUFFER(int8_t, 7, 0), BUFFER(int32_t, 0, 1)), 2,
+                   bytes_up_to(2), ARRAY(1, NO_BUFFER, BUFFER(int16_t, 77)));
     column_test t =
         put_column(union_schema("+ud:0,7"), 2, array_slice(first, 2, 3), second);
     const int8_t *a = t.column->children[0]->values;
     const int16_t *b = t.column->children[1]->values;
 
     (void)state;
-    assert_int_equal(t.column->children[0]->rows, 2); /* 6 of the first, 1 of the second */
+    assert_int_equal(t.column->children[0]->rows,
+                     2); /* 6 of the first, 1 of the second */
     assert_int_equal(t.column->children[1]->rows, 3); /* 52 and 53, 77 */
     assert_int_equal(b[t.column->offsets32[0]], 52);
     assert_int_equal(a[t.column->offsets32[1]], 6);
@@ -302,8 +302,8 @@ static struct ArrowSchema *run_schema(void) {
 }
 
 static struct ArrowArray *runs(int64_t rows) {
-    return array_with(ARRAY_BARE(rows), 2,
-                      ARRAY(3, NO_BUFFER, BUFFER(int16_t, 4, 5, 9)), bytes_up_to(3));
+    return array_with(ARRAY_BARE(rows), 2, ARRAY(3, NO_BUFFER, BUFFER(int16_t, 4, 5, 9)),
+                      bytes_up_to(3));
 }
 
 static void run_ends_are_trimmed_to_the_slice_and_joined(void **state) {

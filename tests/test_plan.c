@@ -1,10 +1,11 @@
-/* Plans: where buffers stand, which jobs write them and how, streams, and what happens when
- * memory or the sink fails at any point. */
+/* Plans: where buffers stand, which jobs write them and how, streams, and what happens
+ * when memory or the sink fails at any point. */
 #include "support_array.h"
 #include "support_frame.h"
 
 #include "frames/body.h"
 #include "frames/checksum.h"
+#include "frames/plan.h"
 #include "src/fault.h"
 #include "src/status.h"
 
@@ -18,8 +19,8 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* Layouts are tested with fixed-size binaries: 1,024 rows, each column as wide as it takes
- * to have the size that is wanted. */
+/* Layouts are tested with fixed-size binaries: 1,024 rows, each column as wide as it
+ * takes to have the size that is wanted. */
 static struct ArrowSchema *wide_schema(int count) {
     struct ArrowSchema *schema = schema_of("+s", "", 0);
 
@@ -78,7 +79,8 @@ static void *encoded(const fc__plan *plan) {
     return body;
 }
 
-static void free_all(fc__plan *plan, struct ArrowSchema *schema, struct ArrowArray *array) {
+static void free_all(fc__plan *plan, struct ArrowSchema *schema,
+                     struct ArrowArray *array) {
     fc__plan_free(plan);
     schema_free(schema);
     array_free(array);
@@ -164,8 +166,10 @@ static void all_bytes_are_written_once_in_any_layout(void **state) {
             assert_int_equal(fc__frame_verify(memory->frame, &error), 0);
             for (int k = 0; k < 5; k++) {
                 uint64_t bytes = 1024u * (unsigned)widths[i][k];
-                assert_int_equal(fc_frame_column_at(memory->frame, k, &column, &error), 0);
-                assert_memory_equal(column->values, table->children[k]->buffers[1], bytes);
+                assert_int_equal(fc_frame_column_at(memory->frame, k, &column, &error),
+                                 0);
+                assert_memory_equal(column->values, table->children[k]->buffers[1],
+                                    bytes);
                 for (int zero = 0; zero < 64; zero++)
                     assert_int_equal(((const char *)column->values)[bytes + zero], 0);
             }
@@ -225,7 +229,8 @@ static int run_all(fc__plan *plan, counted *seen, fc_error *error) {
     return code;
 }
 
-static void big_buffers_go_straight_from_the_producer_in_page_aligned_parts(void **state) {
+static void
+big_buffers_go_straight_from_the_producer_in_page_aligned_parts(void **state) {
     int64_t rows = 20 * (int64_t)MIB + 77; /* 160 MiB of doubles */
     struct ArrowSchema *schema = schema_of("g", "x", 0);
     void *memory = calloc((size_t)rows, 8);
@@ -290,6 +295,88 @@ static void conversions_divide_into_parts_that_agree(void **state) {
     free(text);
     schema_free(schema);
     array_free(none);
+}
+
+/* ---- Parts ---- */
+
+static struct ArrowSchema *divisible_schema(void) {
+    return schema_of("+s", "", 6, schema_of("b", "bits", 0), schema_of("s", "numbers", 0),
+                     schema_of("u", "text", 0),
+                     schema_dictionary("c", "codes", schema_of("c", "", 0)),
+                     schema_of("+ud:0", "dense", 1, schema_of("c", "a", 0)),
+                     schema_of("+r", "runs", 2, schema_of("s", "run_ends", 0),
+                               schema_of("c", "v", 0)));
+}
+
+enum { part_rows = 700 };
+
+/* Rows of every kind that may be cut; `seed` makes the dictionaries differ. */
+static struct ArrowArray *divisible_chunk(int seed) {
+    static uint8_t bits[part_rows];
+    static int8_t codes[part_rows], zeros[part_rows];
+    static int16_t numbers[part_rows];
+    static int32_t offsets[part_rows + 1], places[part_rows];
+    const int rows = part_rows;
+
+    for (int i = 0; i < rows; i++) {
+        bits[i] = (uint8_t)(i * 91 + seed);
+        codes[i] = (int8_t)((i + seed) % 3);
+        numbers[i] = (int16_t)(i + 1);
+        places[i] = (i * 7 + seed) % rows;
+        offsets[i + 1] = offsets[i] + i % 2;
+    }
+#define ALL(array) ((array_buffer){array, sizeof array})
+    struct ArrowArray *run_ends =
+        array_with(ARRAY_BARE(rows), 2, ARRAY(rows, NO_BUFFER, ALL(numbers)),
+                   ARRAY(rows, NO_BUFFER, ALL(codes)));
+    struct ArrowArray *values =
+        ARRAY(3, NO_BUFFER, BUFFER(int8_t, (int8_t)seed, (int8_t)(seed + 1), 77));
+    return array_with(ARRAY(rows, NO_BUFFER), 6, ARRAY(rows, ALL(bits), ALL(bits)),
+                      ARRAY(rows, NO_BUFFER, ALL(numbers)),
+                      ARRAY(rows, NO_BUFFER, ALL(offsets), ALL(codes)),
+                      array_coded(ARRAY(rows, NO_BUFFER, ALL(codes)), values),
+                      array_with(ARRAY(rows, ALL(zeros), ALL(places)), 1,
+                                 ARRAY(rows, NO_BUFFER, ALL(codes))),
+                      run_ends);
+#undef ALL
+}
+
+static int compare_write(void *context, uint32_t segment, uint64_t offset,
+                         const void *data, size_t bytes, fc_error *error) {
+    memory_frame *memory = context;
+
+    (void)error;
+    assert_memory_equal((const char *)memory->segments[segment] + offset, data, bytes);
+    return 0;
+}
+
+/* Each part of each buffer, as if jobs were cut there, against what whole jobs wrote. */
+static void a_part_of_a_buffer_is_that_part_of_the_whole(void **state) {
+    struct ArrowSchema *schema = divisible_schema();
+    const struct ArrowArray *chunks[] = {array_slice(divisible_chunk(1), 3, 601),
+                                         array_slice(divisible_chunk(2), 5, 77),
+                                         array_slice(divisible_chunk(9), 0, 650)};
+    memory_frame *memory = memory_new();
+    fc__sink sink = {memory, compare_write};
+    fc__plan *plan;
+
+    (void)state;
+    assert_int_equal(fc__plan_arrow(&plan, schema, chunks, 3, false, NULL), 0);
+    memory_write(memory, plan);
+    for (uint32_t i = 0; i < plan->order_count; i++)
+        for (uint64_t from = 0; from < plan->extents[i]; from += 64)
+            for (uint64_t to = from + 64; to <= plan->extents[i]; to += 320) {
+                const fc__body_buffer *buffer = &plan->buffers[plan->order[i]];
+                plan->jobs[0] =
+                    (fc__job){buffer->segment, buffer->offset + from, to - from, false};
+                plan->tasks[0] = (fc__task){i, 1, from, to};
+                assert_int_equal(fc__plan_run(plan, 0, &sink, NULL), 0);
+            }
+    memory_release(memory);
+    fc__plan_free(plan);
+    for (int i = 0; i < 3; i++)
+        array_free((struct ArrowArray *)chunks[i]);
+    schema_free(schema);
 }
 
 static void a_failing_write_ends_the_job_with_its_error(void **state) {
@@ -359,8 +446,7 @@ static void rows_without_columns_are_kept(void **state) {
 }
 
 static void the_body_keeps_what_the_schema_says(void **state) {
-    static const char metadata[] =
-        "\1\0\0\0\x14\0\0\0ARROW:extension:name\6\0\0\0my.ext";
+    static const char metadata[] = "\1\0\0\0\x14\0\0\0ARROW:extension:name\6\0\0\0my.ext";
     struct ArrowSchema *schema = schema_of("+s", "", 1, schema_of("i", "x", 0)), out;
     struct ArrowArray *table =
         array_with(ARRAY(1, NO_BUFFER), 1, ARRAY(1, NO_BUFFER, BUFFER(int32_t, 1)));
@@ -368,7 +454,7 @@ static void the_body_keeps_what_the_schema_says(void **state) {
     (void)state;
     schema->metadata = metadata;
     schema->children[0]->metadata = metadata;
-    schema->children[0]->flags = 0;
+    schema->children[0]->flags = ARROW_FLAG_MAP_KEYS_SORTED;
     fc__plan *plan = plan_of(schema, table, false);
     memory_frame *memory = memory_new();
     memory_write(memory, plan);
@@ -376,7 +462,7 @@ static void the_body_keeps_what_the_schema_says(void **state) {
     assert_int_equal(fc_frame_export_schema(memory->frame, &out, NULL), 0);
     assert_memory_equal(out.metadata, metadata, sizeof metadata - 1);
     assert_memory_equal(out.children[0]->metadata, metadata, sizeof metadata - 1);
-    assert_int_equal(out.children[0]->flags, 0);
+    assert_int_equal(out.children[0]->flags, ARROW_FLAG_MAP_KEYS_SORTED);
     assert_string_equal(out.children[0]->name, "x");
     out.release(&out);
     memory_release(memory);
@@ -466,11 +552,10 @@ static void a_stream_without_a_schema_is_released(void **state) {
 /* ---- Out of memory ---- */
 
 static struct ArrowArray *coded_chunk(int64_t first) {
-    return array_with(
-        ARRAY(2, NO_BUFFER), 2,
-        array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 1, 0)),
-                    ARRAY(2, NO_BUFFER, BUFFER(int64_t, first, first + 1))),
-        ARRAY(2, NO_BUFFER, BUFFER(int32_t, 0, 1, 3), TEXT("abc")));
+    return array_with(ARRAY(2, NO_BUFFER), 2,
+                      array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 1, 0)),
+                                  ARRAY(2, NO_BUFFER, BUFFER(int64_t, first, first + 1))),
+                      ARRAY(2, NO_BUFFER, BUFFER(int32_t, 0, 1, 3), TEXT("abc")));
 }
 
 static int plan_coded_stream(fc__plan **plan, fc_error *error) {
@@ -531,6 +616,7 @@ int main(void) {
         cmocka_unit_test(checksums_are_xxh3_of_the_bytes_alone),
         cmocka_unit_test(big_buffers_go_straight_from_the_producer_in_page_aligned_parts),
         cmocka_unit_test(conversions_divide_into_parts_that_agree),
+        cmocka_unit_test(a_part_of_a_buffer_is_that_part_of_the_whole),
         cmocka_unit_test(a_failing_write_ends_the_job_with_its_error),
         cmocka_unit_test(thousands_of_tiny_columns_take_few_writes),
         cmocka_unit_test(rows_without_columns_are_kept),

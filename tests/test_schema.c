@@ -1,4 +1,5 @@
-/* Format strings and schema trees: what is accepted, what is refused and how it is named. */
+/* Format strings and schema trees: what is accepted, what is refused and how it is named.
+ */
 #include "support_frame.h"
 
 #include "frames/body.h"
@@ -91,15 +92,16 @@ static void every_format_has_its_type_layout_and_stored_form(void **state) {
 
 static void malformed_formats_are_refused(void **state) {
     static const char *const bad[] = {
-        "",       "x",        "ii",     "v",       "vx",       "t",        "td",
-        "tdx",    "tt",       "tdDD",   "ts",      "tss",      "tsx:",     "ts:",
-        "tD",     "tDx",      "ti",     "w",       "w:",       "w:-1",     "w:1x",
-        "w:01",   "w: 1",     "w:2147483648",      "+",        "+x",       "+w",
-        "+w:",    "+w:x",     "+v",     "+vx",     "+u",       "+us",      "+ux:1",
-        "+us:a",  "+us:1,",   "+us:,1", "+us:128", "+ud:1,1",  "+ud:-1",   "d",
-        "d:",     "d:5",      "d:5,",   "d:0,0",   "d:39,0",   "d:10,0,32", "d:19,0,64",
-        "d:77,0,256",         "d:5,2,16", "d:5,2,128x",        "d:5,2,",   "D:5,2",
-        "+ss",    "+mm",      "+rr",    "+ll",     "gg",       "n ",       " n"};
+        "",           "x",        "ii",         "v",      "vx",        "t",
+        "td",         "tdx",      "tt",         "tdDD",   "ts",        "tss",
+        "tsx:",       "ts:",      "tD",         "tDx",    "ti",        "w",
+        "w:",         "w:-1",     "w:1x",       "w:01",   "w: 1",      "w:2147483648",
+        "+",          "+x",       "+w",         "+w:",    "+w:x",      "+v",
+        "+vx",        "+u",       "+us",        "+ux:1",  "+us:a",     "+us:1,",
+        "+us:,1",     "+us:128",  "+ud:1,1",    "+ud:-1", "d",         "d:",
+        "d:5",        "d:5,",     "d:0,0",      "d:39,0", "d:10,0,32", "d:19,0,64",
+        "d:77,0,256", "d:5,2,16", "d:5,2,128x", "d:5,2,", "D:5,2",     "+ss",
+        "+mm",        "+rr",      "+ll",        "gg",     "n ",        " n"};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -164,9 +166,9 @@ static struct ArrowSchema *table_of(struct ArrowSchema *column) {
 static void a_tree_keeps_names_flags_metadata_and_order(void **state) {
     static const char metadata[] = "\1\0\0\0\3\0\0\0key\2\0\0\0ab";
     struct ArrowSchema *inner = schema_of("u", "b", 0);
-    struct ArrowSchema *schema = schema_of(
-        "+s", "", 2, schema_of("+s", "a", 1, inner),
-        schema_dictionary("c", "d", schema_of("z", "", 0)));
+    struct ArrowSchema *schema =
+        schema_of("+s", "", 2, schema_of("+s", "a", 1, inner),
+                  schema_dictionary("c", "d", schema_of("z", "", 0)));
     fc__arena arena = {0};
     fc__field *root;
     bool wrapped;
@@ -226,9 +228,9 @@ static void wrong_children_are_refused(void **state) {
     refused(table_of(schema_of("+us:0,1", "a", 1, schema_of("i", "x", 0))), "takes 2");
     refused(table_of(schema_of("+m", "a", 1, schema_of("i", "x", 0))),
             "must be a struct of keys and values");
-    refused(table_of(schema_of("+r", "a", 2, schema_of("g", "x", 0),
-                               schema_of("g", "y", 0))),
-            "run ends must be");
+    refused(
+        table_of(schema_of("+r", "a", 2, schema_of("g", "x", 0), schema_of("g", "y", 0))),
+        "run ends must be");
     refused(table_of(schema_dictionary("g", "a", schema_of("u", "", 0))),
             "cannot be the codes of a dictionary");
     schema_free(lost->children[0]);
