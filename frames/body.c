@@ -3,7 +3,7 @@
 
 #define REMEDY "the frame is damaged, put it again"
 
-/* True if `count` entries of `each` bytes lie at `offset` (a multiple of 8) in the body. */
+/* True if `count` entries of `each` bytes lie at `offset`, a multiple of 8. */
 static bool holds(uint64_t body_bytes, uint64_t offset, uint64_t count, uint64_t each) {
     uint64_t bytes, end;
 
@@ -16,11 +16,13 @@ static int check_header(const fc__body_header *header, const fc__frame_setup *se
     uint64_t strings_end;
 
     if (header->magic != FC__BODY_MAGIC)
-        return fc__fail(error, FC_E_CORRUPT, "the body of the manifest has no magic: " REMEDY);
+        return fc__fail(error, FC_E_CORRUPT,
+                        "the body of the manifest has no magic: " REMEDY);
     if (header->version > FC__BODY_VERSION)
         return fc__fail(error, FC_E_VERSION,
                         "the frame has body version %u, this library reads up to %u: "
-                        "update framecache", header->version, FC__BODY_VERSION);
+                        "update framecache",
+                        header->version, FC__BODY_VERSION);
     if (header->version != FC__BODY_VERSION || header->body_bytes != setup->body_bytes ||
         header->rows < 0 || header->segment_count != setup->segment_count ||
         header->node_count < 1)
@@ -171,13 +173,17 @@ int fc__body_field_at(const fc__body *body, uint32_t index, fc__body_field *out,
     if (!text_at(body, node->name, node->name_bytes, &out->name) ||
         !text_at(body, node->format, node->format_bytes, &out->format) ||
         !metadata_at(body, node, out))
-        return fc__fail(error, FC_E_CORRUPT,
-                        "node %u: its name, format or metadata lies outside of the body or "
-                        "does not hold: " REMEDY, index);
+        return fc__fail(
+            error, FC_E_CORRUPT,
+            "node %u: its name, format or metadata lies outside of the body or "
+            "does not hold: " REMEDY,
+            index);
     if (!type_holds(node, &out->type, out->format))
-        return fc__fail(error, FC_E_CORRUPT,
-                        "node %u: its format '%.40s' contradicts its type %u, children or "
-                        "dictionary: " REMEDY, index, out->format, node->type);
+        return fc__fail(
+            error, FC_E_CORRUPT,
+            "node %u: its format '%.40s' contradicts its type %u, children or "
+            "dictionary: " REMEDY,
+            index, out->format, node->type);
     if (!links_hold(body, index, node))
         return fc__fail(error, FC_E_CORRUPT,
                         "node %u: its children or dictionary are not behind it: " REMEDY,

@@ -19,12 +19,13 @@ static int grow_memory(fc__span *span, uint64_t bytes, fc_error *error) {
 }
 
 /* Maps more of the span's segment; one that was in memory moves to a new segment. */
-static int grow_segment(fc_build *build, fc__span *span, uint64_t bytes, fc_error *error) {
+static int grow_segment(fc_build *build, fc__span *span, uint64_t bytes,
+                        fc_error *error) {
     uint32_t segment = span->segment ? span->segment : build->segments + 1;
     void *start = NULL;
 
-    int status = build->ground.map(build->ground.context, segment, bytes + FC__ALIGN, &start,
-                                   error);
+    int status = build->ground.map(build->ground.context, segment, bytes + FC__ALIGN,
+                                   &start, error);
     if (status)
         return status;
     if (!span->segment) {
@@ -113,7 +114,8 @@ static int grow_buffer(fc_build *build, fc__target *target, int index, int64_t r
         return fc__field_fail(target->field, error, FC_E_INVALID,
                               "%lld rows of it are not possible", (long long)rows);
     int status = grow(build, span, need, error);
-    if (!status && fresh && (kind == FC__BUFFER_OFFSETS64 || kind == FC__BUFFER_OFFSETS32))
+    if (!status && fresh &&
+        (kind == FC__BUFFER_OFFSETS64 || kind == FC__BUFFER_OFFSETS32))
         memset(span->start, 0, sizeof(int64_t)); /* the first offset */
     return status;
 }
@@ -176,8 +178,8 @@ static fc__target *new_target(fc__arena *arena, const fc__field *field, bool loo
     target->view.children = links;
     target->view.child_count = field->child_count;
     for (uint32_t i = 0; i < field->child_count; i++) {
-        fc__target *child = new_target(arena, &field->children[i],
-                                       has_loose_children(field->stored));
+        fc__target *child =
+            new_target(arena, &field->children[i], has_loose_children(field->stored));
         if (!child)
             return NULL;
         links[i] = &child->view;
@@ -238,8 +240,8 @@ int fc__build_new(fc_build **out, const struct ArrowSchema *schema, int64_t rows
                   const fc__ground *ground, void *owner, fc_error *error) {
     *out = NULL;
     if (rows < 0)
-        return fc__fail(error, FC_E_INVALID, "a build of %lld rows; 0 or more are possible",
-                        (long long)rows);
+        return fc__fail(error, FC_E_INVALID,
+                        "a build of %lld rows; 0 or more are possible", (long long)rows);
     fc_build *build = fc__calloc(1, sizeof *build);
     if (!build)
         return fc__fail(error, FC_E_NOMEM, "out of memory for a build");
@@ -297,7 +299,8 @@ static fc__span *bytes_span(fc__target *target) {
     return target->field->stored == FC__SHAPE_BYTES64 ? &target->spans[2] : NULL;
 }
 
-int fc_build_reserve(fc_build *build, fc_target *target, uint64_t count, fc_error *error) {
+int fc_build_reserve(fc_build *build, fc_target *target, uint64_t count,
+                     fc_error *error) {
     fc__target *inner = (fc__target *)target;
     fc__span *bytes = bytes_span(inner);
 
@@ -307,9 +310,10 @@ int fc_build_reserve(fc_build *build, fc_target *target, uint64_t count, fc_erro
         return status;
     }
     if (!inner->loose)
-        return fc__field_fail(inner->field, error, FC_E_INVALID,
-                              "its rows are the frame's or its parent's; room is reserved "
-                              "for strings, for children of lists and for dictionaries");
+        return fc__field_fail(
+            inner->field, error, FC_E_INVALID,
+            "its rows are the frame's or its parent's; room is reserved "
+            "for strings, for children of lists and for dictionaries");
     if (count > INT64_MAX)
         return fc__field_fail(inner->field, error, FC_E_INVALID, "too many rows");
     return set_rows(build, inner, (int64_t)count, error);
@@ -339,8 +343,8 @@ static int append_bytes(fc_build *build, fc__target *target, fc_bytes value,
                               "a value of %zu bytes is not possible", value.size);
     if (end > span->bytes || !span->start) {
         uint64_t more = half_more(end, span->bytes);
-        int status = grow(build, span, more < FIRST_APPEND_BYTES ? FIRST_APPEND_BYTES : more,
-                          error);
+        int status = grow(build, span,
+                          more < FIRST_APPEND_BYTES ? FIRST_APPEND_BYTES : more, error);
         show_spans(target);
         if (status)
             return status;
@@ -371,7 +375,7 @@ int fc_build_append(fc_build *build, fc_target *target, fc_bytes value, fc_error
         return status;
     if (null)
         target->validity[inner->appended >> 3] &=
-            (uint8_t)~(1u << (inner->appended & 7));
+            (uint8_t) ~(1u << (inner->appended & 7));
     inner->appending = true;
     inner->appended++;
     return FC_OK;

@@ -21,8 +21,8 @@ typedef struct fc__target {
     fc_target view;
     const fc__field *field;
     const fc__shape_info *shape;
-    /* Its rows are not those of the frame: the child of a list, map, dense union or run-end
-     * column, or a dictionary. Such a target grows by fc_build_reserve(). */
+    /* Its rows are not those of the frame: the child of a list, map, dense union or
+     * run-end column, or a dictionary. Such a target grows by fc_build_reserve(). */
     bool loose;
     bool appending;
     int64_t appended;

@@ -1,5 +1,5 @@
-/* What was written into a build, checked before it is published: a frame that does not hold
- * never comes to be. All of it is read once, but for the values of fixed width. */
+/* What was written into a build, checked before it is published: a frame that does not
+ * hold never comes to be. All of it is read once, but for the values of fixed width. */
 #include "bits.h"
 #include "build.h"
 #include "values.h"
@@ -41,7 +41,8 @@ static int check_first_offset(const fc__target *target, int64_t first, fc_error 
 
 static int backward(const fc__target *target, int64_t row, fc_error *error) {
     return fc__field_fail(target->field, error, FC_E_INVALID,
-                          "offsets[%lld] is less than the one before it", (long long)row + 1);
+                          "offsets[%lld] is less than the one before it",
+                          (long long)row + 1);
 }
 
 static int check_offsets64(fc__target *target, fc_error *error) {
@@ -81,8 +82,9 @@ static int settle_bytes(fc__target *target, fc_error *error) {
 static int settle_list(fc__target *target, fc_error *error) {
     int status = check_offsets64(target, error);
 
-    return status ? status : settle_child(fc__target_child(target, 0),
-                                          target->view.offsets[target->rows], error);
+    return status ? status
+                  : settle_child(fc__target_child(target, 0),
+                                 target->view.offsets[target->rows], error);
 }
 
 static int settle_map(fc__target *target, fc_error *error) {
@@ -134,8 +136,9 @@ static int child_at(const fc__target *target, const union_rows *u, int64_t row) 
 
 static int no_id(const fc__target *target, int64_t row, fc_error *error) {
     return fc__field_fail(target->field, error, FC_E_INVALID,
-                          "type_ids[%lld] is %d, which is none of '%.80s'", (long long)row,
-                          target->view.type_ids[row], target->field->stored_format);
+                          "type_ids[%lld] is %d, which is none of '%.80s'",
+                          (long long)row, target->view.type_ids[row],
+                          target->field->stored_format);
 }
 
 static int settle_sparse(fc__target *target, fc_error *error) {
@@ -198,8 +201,8 @@ static int settle_runs(fc__target *target, fc_error *error) {
         fc__integer_set(ends->view.values, width, runs - 1, target->rows);
     int status = settle_children(target, runs, error);
     if (!status && ends->nulls)
-        status = fc__field_fail(ends->field, error, FC_E_INVALID,
-                                "run ends cannot be null");
+        status =
+            fc__field_fail(ends->field, error, FC_E_INVALID, "run ends cannot be null");
     return status;
 }
 
@@ -229,7 +232,8 @@ static void settle_sizes(fc__target *target) {
     for (int i = 0; i < target->shape->buffers; i++) {
         fc__buffer_kind kind = target->shape->kinds[i];
         if (kind != FC__BUFFER_VALIDITY && kind != FC__BUFFER_BYTES)
-            fc__buffer_need(kind, target->view.width, target->rows, &target->spans[i].used);
+            fc__buffer_need(kind, target->view.width, target->rows,
+                            &target->spans[i].used);
         if (kind == FC__BUFFER_BITS)
             clear_behind(target->spans[i].start, target->rows);
     }

@@ -22,7 +22,8 @@ static uint64_t finish_segment(const fc__span *span) {
     return end;
 }
 
-static void place_buffer(finisher *f, const fc__span *span, uint32_t node, uint32_t index) {
+static void place_buffer(finisher *f, const fc__span *span, uint32_t node,
+                         uint32_t index) {
     fc__body_buffer *buffer = &f->plan->buffers[index];
     fc__feed *feed = &f->plan->feeds[index];
 
@@ -78,8 +79,8 @@ static int place_target(finisher *f, const fc__target *target, uint32_t index) {
         place_buffer(f, &target->spans[i], index, node->first_buffer + i);
     int status = set_range(f, node, target);
     for (int64_t i = 0; !status && i < target->view.child_count; i++)
-        status = place_target(f, fc__target_child(target, i),
-                              node->first_child + (uint32_t)i);
+        status =
+            place_target(f, fc__target_child(target, i), node->first_child + (uint32_t)i);
     if (!status && target->view.dictionary)
         status = place_target(f, fc__target_dictionary(target), node->dictionary);
     return status;

@@ -1,6 +1,6 @@
-/* Casts on the way out. A cast column begins at a multiple of 64 rows at or before what was
- * asked for, so that bitmaps are shared and not shifted. Offsets of the body are compared
- * with their neighbours as they are read. */
+/* Casts on the way out. A cast column begins at a multiple of 64 rows at or before what
+ * was asked for, so that bitmaps are shared and not shifted. Offsets of the body are
+ * compared with their neighbours as they are read. */
 #include "cast.h"
 
 #include <stdio.h>
@@ -14,8 +14,8 @@ typedef struct caster {
     int depth;
 } caster;
 
-/* Rows of a column: `rows` from `first` on, a multiple of 64. The first `lead` of them are
- * there for the bitmaps only; what is made for them is empty. */
+/* Rows of a column: `rows` from `first` on, a multiple of 64. The first `lead` of them
+ * are there for the bitmaps only; what is made for them is empty. */
 typedef struct range {
     int64_t first, lead, rows;
 } range;
@@ -48,20 +48,22 @@ static int backward(caster *c) {
 static int too_long(caster *c, const fc__column *in, const fc__field *wanted) {
     char what[200];
 
-    snprintf(what, sizeof what,
-             "stored as '%s' with more than 2147483647 bytes or rows, which '%.40s' cannot "
-             "count: ask for '%s', or for fewer rows",
-             in->view.format, wanted->format, in->view.format);
+    snprintf(
+        what, sizeof what,
+        "stored as '%s' with more than 2147483647 bytes or rows, which '%.40s' cannot "
+        "count: ask for '%s', or for fewer rows",
+        in->view.format, wanted->format, in->view.format);
     return fail(c, FC_E_TYPE, what);
 }
 
 static int no_cast(caster *c, const fc__column *in, const fc__field *wanted) {
     char what[300];
 
-    snprintf(what, sizeof what,
-             "stored as '%.80s', asked for as '%.80s'; there are casts from U to u and vu, "
-             "from Z to z and vz, from +L to +l, +vl and +vL only",
-             in->view.format, wanted->format);
+    snprintf(
+        what, sizeof what,
+        "stored as '%.80s', asked for as '%.80s'; there are casts from U to u and vu, "
+        "from Z to z and vz, from +L to +l, +vl and +vL only",
+        in->view.format, wanted->format);
     return fail(c, FC_E_TYPE, what);
 }
 
@@ -109,8 +111,8 @@ static int64_t part_nulls(const fc__column *in, int64_t rows) {
     return rows == in->view.rows || !in->view.nulls ? in->view.nulls : -1;
 }
 
-/* A copy of `in` that shows the range, with buffers of its own: `count` of them, the first
- * the validity. */
+/* A copy of `in` that shows the range, with buffers of its own: `count` of them, the
+ * first the validity. */
 static fc__column *new_column(caster *c, const fc__column *in, range r, int32_t count,
                               const void ***buffers) {
     fc__column *out = fc__arena_take(c->arena, 1, sizeof *out);
@@ -141,8 +143,8 @@ static int pass(caster *c, const fc__column *in, range r, fc__column **out) {
     return FC_OK;
 }
 
-static int cast_child(caster *c, const fc__column *child, const fc__field *wanted, range r,
-                      const fc_column **out) {
+static int cast_child(caster *c, const fc__column *child, const fc__field *wanted,
+                      range r, const fc_column **out) {
     const fc__column *column;
 
     int status = cast_range(c, child, wanted, r, &column);
@@ -340,13 +342,14 @@ static bool moves_children(fc__shape shape) {
 static range child_range(const fc__column *in, int64_t index, range r) {
     int64_t each = in->shape == FC__SHAPE_FIXED_LIST ? in->view.width : 1;
 
-    if (!moves_children(in->shape)) /* offsets or run ends that count in the whole child */
+    if (!moves_children(
+            in->shape)) /* offsets or run ends that count in the whole child */
         return (range){0, 0, in->view.children[index]->rows};
     return (range){r.first * each, r.lead * each, r.rows * each};
 }
 
-static int cast_children(caster *c, const fc__column *in, const fc__field *wanted, range r,
-                         fc__column *out) {
+static int cast_children(caster *c, const fc__column *in, const fc__field *wanted,
+                         range r, fc__column *out) {
     size_t count = (size_t)in->view.child_count;
     const fc_column **links = fc__arena_take(c->arena, count, sizeof *links);
 
@@ -377,8 +380,8 @@ static int cast_below(caster *c, const fc__column *in, const fc__field *wanted, 
                       fc__column **out) {
     const fc__column *values = fc__dictionary(in);
 
-    int status = moves_children(in->shape) ? move_buffers(c, in, r, out)
-                                           : pass(c, in, r, out);
+    int status =
+        moves_children(in->shape) ? move_buffers(c, in, r, out) : pass(c, in, r, out);
     if (status || (status = cast_children(c, in, wanted, r, *out)) || !values)
         return status;
     return cast_child(c, values, wanted->dictionary, (range){0, 0, values->view.rows},
@@ -435,7 +438,8 @@ static int check_names(caster *c, const fc__column *in, const fc__field *wanted,
     named = in->shape == FC__SHAPE_STRUCT;
     if (named && c->depth > 1 && c->path[c->depth - 2]->view.type == FC_TYPE_MAP)
         named = false;
-    for (int64_t i = 0; !status && i < in->view.child_count && i < wanted->child_count; i++)
+    for (int64_t i = 0; !status && i < in->view.child_count && i < wanted->child_count;
+         i++)
         status = check_names(c, fc__child(in, i), &wanted->children[i], named);
     c->depth -= !status;
     return status;

@@ -51,8 +51,9 @@ static int find_slot(const fc_frame *frame, int64_t index, fc__slot **out,
     fc__slot *slots = frame_slots((fc_frame *)frame);
 
     *out = slots ? slots + index : NULL;
-    return slots ? FC_OK : fc__fail(error, FC_E_NOMEM, "out of memory for %lld columns",
-                                    (long long)frame->columns);
+    return slots ? FC_OK
+                 : fc__fail(error, FC_E_NOMEM, "out of memory for %lld columns",
+                            (long long)frame->columns);
 }
 
 static int base_column(const fc_frame *base, int64_t index, const fc__column **out,
@@ -108,8 +109,8 @@ void fc__frame_free_columns(fc_frame *frame) {
 static int name_of(const fc_frame *frame, int64_t index, const char **name,
                    fc_error *error) {
     const fc__body *body = &frame->base->body;
-    return fc__body_name(body, (uint32_t)(fc__frame_node(frame, index) - body->nodes), name,
-                         error);
+    return fc__body_name(body, (uint32_t)(fc__frame_node(frame, index) - body->nodes),
+                         name, error);
 }
 
 static uint64_t hash_name(const char *name) {
@@ -220,8 +221,8 @@ static int find_hashed(const fc_frame *frame, const char *name, int64_t *index,
 
 static const char *type_name(fc_type type) {
     switch (type) {
-#define FC_X(name, format, values)                                                        \
-    case FC_TYPE_##name:                                                                  \
+#define FC_X(name, format, values)                                                       \
+    case FC_TYPE_##name:                                                                 \
         return #name;
         FC_TYPES(FC_X)
 #undef FC_X

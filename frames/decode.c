@@ -1,6 +1,6 @@
 /* Decoding a column: its buffers are found in their segments, and their first and last
- * entries are compared with what they point into. All in the time of the number of fields;
- * what stands between the first and the last entry is fc__frame_verify()'s. */
+ * entries are compared with what they point into. All in the time of the number of
+ * fields; what stands between the first and the last entry is fc__frame_verify()'s. */
 #include "decode.h"
 
 #include "checksum.h"
@@ -13,8 +13,8 @@ static const _Alignas(64) uint8_t nothing[128];
 typedef struct decoder {
     const fc_frame *frame;
     const fc__body *body;
-    fc__column *columns;             /* the next free one of the allocation */
-    const fc_column **links;         /* likewise */
+    fc__column *columns;     /* the next free one of the allocation */
+    const fc_column **links; /* likewise */
     fc_error *error;
 } decoder;
 
@@ -40,8 +40,8 @@ static int find_bytes(decoder *d, uint32_t node, const fc__body_buffer *buffer,
     if (!fc__add(buffer->offset, buffer->bytes, &end) || !fc__add(end, FC__ALIGN, &end) ||
         end > setup->segment_bytes[buffer->segment])
         return damaged(d, node, "a buffer and its padding pass the end of their segment");
-    const char *segment = setup->source->segment(setup->context, buffer->segment,
-                                                 &segment_bytes, d->error);
+    const char *segment =
+        setup->source->segment(setup->context, buffer->segment, &segment_bytes, d->error);
     if (!segment)
         return d->error->code ? d->error->code
                               : damaged(d, node, "a segment could not be mapped");
@@ -88,14 +88,16 @@ static void set_buffer(fc_column *view, fc__buffer_kind kind, const void *bytes)
     }
 }
 
-static int decode_validity(decoder *d, fc__column *column, const fc__body_buffer *buffer) {
+static int decode_validity(decoder *d, fc__column *column,
+                           const fc__body_buffer *buffer) {
     uint64_t need;
     const void *bytes;
 
     int status = find_bytes(d, column->node, buffer, &bytes);
     if (status || (!bytes && !column->view.nulls))
         return status;
-    if (!bytes || !bytes_needed(column, FC__BUFFER_VALIDITY, &need) || need > buffer->bytes)
+    if (!bytes || !bytes_needed(column, FC__BUFFER_VALIDITY, &need) ||
+        need > buffer->bytes)
         return damaged(d, column->node, "its validity is too short");
     if (column->view.nulls)
         set_buffer(&column->view, FC__BUFFER_VALIDITY, column->own[0] = bytes);
@@ -171,7 +173,8 @@ static int64_t child_rows(const fc__column *column, uint32_t index) {
 static const char *check_list(const fc__column *column) {
     const fc_column *view = &column->view;
     int64_t first = view->offsets ? view->offsets[0] : view->offsets32[0];
-    int64_t last = view->offsets ? view->offsets[view->rows] : view->offsets32[view->rows];
+    int64_t last =
+        view->offsets ? view->offsets[view->rows] : view->offsets32[view->rows];
 
     if (first < 0 || last < first || last > child_rows(column, 0))
         return "its offsets pass the rows of its child";

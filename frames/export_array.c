@@ -19,12 +19,12 @@ static int add_column(fc__table *table, const fc_frame *frame, int64_t index,
 int fc__table_new(fc__table **out, fc_frame *frame, const fc__field *wanted,
                   fc_error *error) {
     size_t columns = (size_t)frame->columns;
-    fc__table *table =
-        fc__calloc(1, sizeof *table + columns * sizeof *table->column);
+    fc__table *table = fc__calloc(1, sizeof *table + columns * sizeof *table->column);
 
     *out = NULL;
     if (!table)
-        return fc__fail(error, FC_E_NOMEM, "out of memory to export %zu columns", columns);
+        return fc__fail(error, FC_E_NOMEM, "out of memory to export %zu columns",
+                        columns);
     table->references = 1;
     table->base = fc_frame_retain(frame->base);
     table->rows = frame->rows;
@@ -131,8 +131,8 @@ static batch *new_batch(fc__table *table) {
 
     for (int64_t i = 0; i < table->columns; i++)
         arrays += count_arrays(table->column[i].column);
-    batch *memory = fc__malloc(
-        sizeof *memory + arrays * (sizeof(struct ArrowArray) + sizeof(struct ArrowArray *)));
+    batch *memory = fc__malloc(sizeof *memory + arrays * (sizeof(struct ArrowArray) +
+                                                          sizeof(struct ArrowArray *)));
     if (!memory)
         return NULL;
     *memory = (batch){.table = table, .arrays = (struct ArrowArray *)(memory + 1)};

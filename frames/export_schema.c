@@ -1,5 +1,5 @@
-/* Exporting the schema: first a tree that borrows from the body, then a copy that owns its
- * texts. So a schema holds no lease, however long its consumer keeps it. */
+/* Exporting the schema: first a tree that borrows from the body, then a copy that owns
+ * its texts. So a schema holds no lease, however long its consumer keeps it. */
 #include "decode.h"
 #include "export.h"
 

@@ -21,7 +21,7 @@ static int get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out) {
     return as_errno(fc__schema_copy(out, &s->schema, &s->error));
 }
 
-/* A frame without rows is one batch without rows, so that consumers see its dictionaries. */
+/* A frame without rows is one batch without rows: consumers see its dictionaries. */
 static int get_next(struct ArrowArrayStream *self, struct ArrowArray *out) {
     stream *s = self->private_data;
     int64_t left = s->table->rows - s->next;
@@ -86,6 +86,7 @@ int fc_frame_export_stream(fc_frame *frame, const struct ArrowSchema *requested,
         free_stream(s);
         return status;
     }
-    *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release_stream, s};
+    *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release_stream,
+                                     s};
     return FC_OK;
 }

@@ -167,8 +167,8 @@ int fc_frame_slice(fc_frame *frame, int64_t first, int64_t rows, fc_frame **out,
 
 /* ---- Private copies ---- */
 
-/* A base over private mappings, of the bytes as stored. Its body stays the origin's, which
- * it keeps. */
+/* A base over private mappings, of the bytes as stored. Its body stays the origin's,
+ * which it keeps. */
 static int open_private(fc_frame *base, fc_frame **out, fc_error *error) {
     fc_frame *origin = base->kind == FC__FRAME_PRIVATE ? base->origin : base;
     fc__frame_setup setup = origin->setup;

@@ -27,9 +27,9 @@ typedef struct fc__body {
     uint32_t node_count, buffer_count, column_count, flags;
 } fc__body;
 
-/* A decoded column. The one that the public sees comes first, so that a pointer to it is a
- * pointer to this. `buffers` are those of the Arrow array that starts `offset` rows before
- * row 0 of `view`; a slice has none (exports are made from the base's columns). */
+/* A decoded column. The one that the public sees comes first, so that a pointer to it is
+ * a pointer to this. `buffers` are those of the Arrow array that starts `offset` rows
+ * before row 0 of `view`; a slice has none (exports are made from the base's columns). */
 typedef struct fc__column {
     fc_column view;
     fc__shape shape;
@@ -41,7 +41,11 @@ typedef struct fc__column {
     const void *own[FC__MAX_BUFFERS];
 } fc__column;
 
-typedef enum fc__frame_kind { FC__FRAME_BASE, FC__FRAME_PRIVATE, FC__FRAME_VIEW } fc__frame_kind;
+typedef enum fc__frame_kind {
+    FC__FRAME_BASE,
+    FC__FRAME_PRIVATE,
+    FC__FRAME_VIEW
+} fc__frame_kind;
 
 typedef _Atomic(fc__column *) fc__slot;
 typedef struct fc__names fc__names;
@@ -87,8 +91,8 @@ static inline const fc__column *fc__dictionary(const fc__column *column) {
 
 /* ---- slice.c ---- */
 
-/* Rows `first` to `first + rows` of a column of a base, in one allocation. It borrows from
- * `whole`. The caller has checked the range. */
+/* Rows `first` to `first + rows` of a column of a base, in one allocation. It borrows
+ * from `whole`. The caller has checked the range. */
 int fc__column_slice(fc__column **out, const fc__column *whole, int64_t first,
                      int64_t rows, fc_error *error);
 

@@ -1,6 +1,6 @@
-/* A column as a slice of a frame sees it: pointers moved to the first row, no bytes copied.
- * The exception are run ends, which count from the first row: they are written anew (for
- * the runs of the slice only). */
+/* A column as a slice of a frame sees it: pointers moved to the first row, no bytes
+ * copied. The exception are run ends, which count from the first row: they are written
+ * anew (for the runs of the slice only). */
 #include "frame_internal.h"
 #include "values.h"
 
@@ -125,15 +125,16 @@ static void slice_runs(slicer *s, fc__column *out, const fc__column *whole, int6
 
 /* Lists, maps and dense unions keep their children: their offsets still count in them. So
  * does a dictionary keep its values. */
-static void slice_below(slicer *s, fc__column *out, const fc__column *whole, int64_t first,
-                        int64_t rows) {
+static void slice_below(slicer *s, fc__column *out, const fc__column *whole,
+                        int64_t first, int64_t rows) {
     switch (whole->shape) {
     case FC__SHAPE_STRUCT:
     case FC__SHAPE_SPARSE:
         slice_children(s, out, whole, first, rows);
         break;
     case FC__SHAPE_FIXED_LIST:
-        slice_children(s, out, whole, first * whole->view.width, rows * whole->view.width);
+        slice_children(s, out, whole, first * whole->view.width,
+                       rows * whole->view.width);
         break;
     case FC__SHAPE_RUN_END:
         slice_runs(s, out, whole, first, rows);

@@ -1,5 +1,5 @@
-/* The whole of a frame, against everything that its types promise: what decoding leaves out
- * for being in proportion to the rows. */
+/* The whole of a frame, against everything that its types promise: what decoding leaves
+ * out for being in proportion to the rows. */
 #include "bits.h"
 #include "checksum.h"
 #include "decode.h"
@@ -63,8 +63,7 @@ static const char *check_union(const fc__column *column) {
         if (child < 0)
             return "a type id is none of its union's";
         if (column->shape == FC__SHAPE_DENSE &&
-            (view->offsets32[i] < 0 ||
-             view->offsets32[i] >= view->children[child]->rows))
+            (view->offsets32[i] < 0 || view->offsets32[i] >= view->children[child]->rows))
             return "an offset passes the rows of its child";
     }
     return NULL;
@@ -131,7 +130,8 @@ static const char *check_nulls(const fc__column *column) {
 static const char *check_bytes(verifier *v, const fc__column *column) {
     static const uint8_t zeros[FC__ALIGN];
     const fc__body *body = &v->base->body;
-    const fc__body_buffer *buffer = body->buffers + body->nodes[column->node].first_buffer;
+    const fc__body_buffer *buffer =
+        body->buffers + body->nodes[column->node].first_buffer;
 
     for (int i = 0; i < column->buffer_count; i++, buffer++) {
         const char *bytes = column->own[i];

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* No cmocka here, since the fuzz targets use this too. */
-#define CHECK(condition)                                                                \
+#define CHECK(condition)                                                                 \
     ((condition) ? (void)0 : die("%s:%d: %s", __FILE__, __LINE__, #condition))
 
 static void __attribute__((format(printf, 1, 2), noreturn)) die(const char *format, ...) {
@@ -276,9 +276,10 @@ void schema_free(struct ArrowSchema *schema) {
 struct ArrowSchema *everything_schema(void) {
     return schema_of(
         "+s", "", 17, schema_of("b", "bool", 0), schema_of("s", "int16", 0),
-        schema_of("l", "int64", 0), schema_of("g", "double", 0), schema_of("u", "text", 0),
-        schema_of("z", "bytes", 0), schema_of("tsu:Europe/Paris", "time", 0),
-        schema_of("w:3", "fixed", 0), schema_of("n", "nothing", 0),
+        schema_of("l", "int64", 0), schema_of("g", "double", 0),
+        schema_of("u", "text", 0), schema_of("z", "bytes", 0),
+        schema_of("tsu:Europe/Paris", "time", 0), schema_of("w:3", "fixed", 0),
+        schema_of("n", "nothing", 0),
         schema_of("+l", "list", 1, schema_of("u", "item", 0)),
         schema_of("+w:2", "pair", 1, schema_of("b", "item", 0)),
         schema_of("+s", "struct", 2, schema_of("i", "a", 0),
@@ -302,7 +303,7 @@ static void set_null(fc_build *build, fc_target *target, int64_t row) {
     fc_error error;
 
     check(fc_build_nulls(build, target, &error), &error);
-    target->validity[row >> 3] &= (uint8_t)~(1u << (row & 7));
+    target->validity[row >> 3] &= (uint8_t) ~(1u << (row & 7));
 }
 
 static void append(fc_build *build, fc_target *target, int64_t number) {

@@ -1,6 +1,6 @@
 /* Frames in plain memory, for tests of frames/: a source, a sink and a ground over exact
- * allocations, so that a sanitizer sees every byte too far; a table with a column of every
- * kind; and a comparison of any two rows. */
+ * allocations, so that a sanitizer sees every byte too far; a table with a column of
+ * every kind; and a comparison of any two rows. */
 #ifndef FC_SUPPORT_FRAME_H
 #define FC_SUPPORT_FRAME_H
 
@@ -17,7 +17,7 @@ typedef struct memory_frame {
     uint64_t body_bytes;
     fc_frame *frame; /* the base, once opened */
     bool verify;
-    _Atomic long mapped; /* calls of the source for a segment */
+    _Atomic long mapped;   /* calls of the source for a segment */
     uint64_t ground_limit; /* the ground refuses more; 0: none */
 } memory_frame;
 

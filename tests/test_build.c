@@ -1,5 +1,5 @@
-/* Building in place: what a caller writes is what a reader sees, and what does not hold is
- * refused with the column's name. */
+/* Building in place: what a caller writes is what a reader sees, and what does not hold
+ * is refused with the column's name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ static fc_target *target(work w) {
 }
 
 static const fc_column *commit(work w, int64_t rows) {
-    const fc_column *column;
+    const fc_column *column = NULL;
     fc_error error;
 
     memory_commit(w.memory, w.build, rows, true);
@@ -254,7 +254,8 @@ static void strings_within_lists_grow_by_appending(void **state) {
 static void runs_are_cut_at_the_last_row(void **state) {
     (void)state;
     work w = begin(schema_of("+r", "x", 2, schema_of("i", "run_ends", 0),
-                             schema_of("g", "values", 0)), 100);
+                             schema_of("g", "values", 0)),
+                   100);
     fc_target *ends = target(w)->children[0], *values = target(w)->children[1];
 
     reserve(w, ends, 5);
@@ -360,21 +361,22 @@ static void wrong_codes_are_refused_unless_they_are_null(void **state) {
 
 static void wrong_unions_are_refused(void **state) {
     (void)state;
-    work w = begin(schema_of("+us:3,4", "x", 1 + 1, schema_of("c", "a", 0),
-                             schema_of("c", "b", 0)), 1);
+    work w = begin(
+        schema_of("+us:3,4", "x", 1 + 1, schema_of("c", "a", 0), schema_of("c", "b", 0)),
+        1);
     target(w)->type_ids[0] = 2;
     refuse(w, 1, "type_ids[0] is 2");
 
-    w = begin(schema_of("+ud:3,4", "x", 2, schema_of("c", "a", 0), schema_of("c", "b", 0)),
-              2);
+    w = begin(
+        schema_of("+ud:3,4", "x", 2, schema_of("c", "a", 0), schema_of("c", "b", 0)), 2);
     reserve(w, target(w)->children[0], 1);
     target(w)->type_ids[0] = target(w)->type_ids[1] = 3;
     target(w)->offsets32[0] = 0;
     target(w)->offsets32[1] = 1;
     refuse(w, 2, "'x.a': 2 rows are needed");
 
-    w = begin(schema_of("+ud:3,4", "x", 2, schema_of("c", "a", 0), schema_of("c", "b", 0)),
-              1);
+    w = begin(
+        schema_of("+ud:3,4", "x", 2, schema_of("c", "a", 0), schema_of("c", "b", 0)), 1);
     target(w)->type_ids[0] = -1;
     refuse(w, 1, "type_ids[0] is -1");
 
@@ -398,7 +400,8 @@ static void wrong_runs_are_refused(void **state) {
 
     for (int i = 0; i < 3; i++) {
         work w = begin(schema_of("+r", "x", 2, schema_of("s", "run_ends", 0),
-                                 schema_of("c", "values", 0)), 10);
+                                 schema_of("c", "values", 0)),
+                       10);
         reserve(w, target(w)->children[0], 2);
         reserve(w, target(w)->children[1], 2);
         memcpy(target(w)->children[0]->values, ends[i], 4);
@@ -410,7 +413,8 @@ static void a_null_key_in_a_map_is_refused(void **state) {
     (void)state;
     work w = begin(schema_of("+m", "x", 1,
                              schema_of("+s", "entries", 2, schema_of("u", "key", 0),
-                                       schema_of("c", "value", 0))), 1);
+                                       schema_of("c", "value", 0))),
+                   1);
     fc_target *entries = target(w)->children[0];
 
     reserve(w, entries, 1);
@@ -467,9 +471,9 @@ static void room_that_is_refused_leaves_the_build_as_it_was(void **state) {
     append(w, target(w), "first");
     w.memory->ground_limit = 1 << 20;
     assert_int_equal(fc_build_reserve(w.build, target(w), 4 << 20, &error), FC_E_NOSPACE);
-    assert_int_equal(fc_build_append(w.build, target(w),
-                                     (fc_bytes){"", (size_t)4 << 20}, &error),
-                     FC_E_NOSPACE);
+    assert_int_equal(
+        fc_build_append(w.build, target(w), (fc_bytes){"", (size_t)4 << 20}, &error),
+        FC_E_NOSPACE);
     append(w, target(w), "second");
     const fc_column *column = commit(w, 2);
     assert_memory_equal(column->values, "firstsecond", 11);

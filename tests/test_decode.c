@@ -1,5 +1,5 @@
-/* Reading bodies that lie: each field damaged in turn gives its error, and no damage of any
- * byte makes the reader read where it may not (run under a sanitizer, this is proof). */
+/* Reading bodies that lie: each field damaged in turn gives its error, and no damage of
+ * any byte makes the reader read where it may not, which a sanitizer proves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,8 +56,8 @@ static void no_byte_of_a_body_makes_the_reader_stumble(void **state) {
 static void no_number_in_a_body_makes_the_reader_stumble(void **state) {
     (void)state;
     memory_frame *whole = everything(ROWS, false);
-    static const uint64_t numbers[] = {0, 1, 64, UINT32_MAX, INT64_MAX, UINT64_MAX - 63,
-                                       UINT64_MAX};
+    static const uint64_t numbers[] = {
+        0, 1, 64, UINT32_MAX, INT64_MAX, UINT64_MAX - 63, UINT64_MAX};
 
     for (uint64_t at = 0; at + 8 <= whole->body_bytes; at += 4)
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -100,8 +100,8 @@ static void a_body_cut_short_anywhere_is_refused(void **state) {
 
 /* ---- The header ---- */
 
-static void expect_open(const memory_frame *whole, size_t at, size_t bytes, uint64_t value,
-                        int code, const char *text) {
+static void expect_open(const memory_frame *whole, size_t at, size_t bytes,
+                        uint64_t value, int code, const char *text) {
     memory_frame *memory = copy_of_frame(whole);
     fc_error error;
 
@@ -112,9 +112,9 @@ static void expect_open(const memory_frame *whole, size_t at, size_t bytes, uint
     memory_release(memory);
 }
 
-#define EXPECT_HEADER(field, value, code, text)                                         \
-    expect_open(whole, offsetof(fc__body_header, field),                                \
-                sizeof ((fc__body_header *)0)->field, (uint64_t)(value), code, text)
+#define EXPECT_HEADER(field, value, code, text)                                          \
+    expect_open(whole, offsetof(fc__body_header, field),                                 \
+                sizeof((fc__body_header *)0)->field, (uint64_t)(value), code, text)
 
 static void each_field_of_the_header_is_checked(void **state) {
     (void)state;
@@ -164,7 +164,8 @@ static void expect_corrupt(memory_frame *memory, int64_t column, const char *tex
     fc_error error;
 
     assert_int_equal(memory_open(memory, NULL), 0);
-    assert_int_equal(fc_frame_column_at(memory->frame, column, &out, &error), FC_E_CORRUPT);
+    assert_int_equal(fc_frame_column_at(memory->frame, column, &out, &error),
+                     FC_E_CORRUPT);
     assert_null(out);
     if (!strstr(error.message, text) || !strstr(error.message, "damaged"))
         fail_msg("'%s' not in: %s", text, error.message);
@@ -179,13 +180,13 @@ static void expect_corrupt(memory_frame *memory, int64_t column, const char *tex
 }
 
 /* One change to a node of column `column`, on a copy. */
-#define EXPECT_NODE(column, change, text)                                               \
-    do {                                                                                \
-        memory_frame *memory = copy_of_frame(whole);                                    \
-        fc__body_node *node = column_of(memory, column);                                \
-        (void)node;                                                                     \
-        change;                                                                         \
-        expect_corrupt(memory, column, text);                                           \
+#define EXPECT_NODE(column, change, text)                                                \
+    do {                                                                                 \
+        memory_frame *memory = copy_of_frame(whole);                                     \
+        fc__body_node *node = column_of(memory, column);                                 \
+        (void)node;                                                                      \
+        change;                                                                          \
+        expect_corrupt(memory, column, text);                                            \
     } while (0)
 
 static void each_field_of_a_node_is_checked(void **state) {
@@ -224,7 +225,8 @@ static void each_field_of_a_buffer_is_checked(void **state) {
     EXPECT_NODE(3, buffer_of(memory, node, 1)->offset = UINT64_MAX - 63, "pass the end");
     EXPECT_NODE(3, buffer_of(memory, node, 1)->bytes = UINT64_MAX, "pass the end");
     EXPECT_NODE(3, buffer_of(memory, node, 1)->bytes = ROWS * 8 - 1, "too short");
-    EXPECT_NODE(2, buffer_of(memory, node, 0)->bytes = ROWS / 8 - 1, "validity is too short");
+    EXPECT_NODE(2, buffer_of(memory, node, 0)->bytes = ROWS / 8 - 1,
+                "validity is too short");
     EXPECT_NODE(0, buffer_of(memory, node, 1)->bytes = ROWS / 8 - 1, "too short");
     EXPECT_NODE(4, buffer_of(memory, node, 1)->bytes = ROWS * 8, "too short");
     EXPECT_NODE(4, buffer_of(memory, node, 2)->bytes -= 1, "too short");
@@ -286,7 +288,8 @@ static void expect_verify(const memory_frame *whole, int64_t column, bool child,
 
     if (child)
         node = node_of(memory, node->first_child);
-    ((uint8_t *)memory->segments[0])[buffer_of(memory, node, buffer)->offset + at] = value;
+    ((uint8_t *)memory->segments[0])[buffer_of(memory, node, buffer)->offset + at] =
+        value;
     assert_int_equal(memory_open(memory, NULL), 0);
     assert_int_equal(fc__frame_verify(memory->frame, &error), FC_E_CORRUPT);
     if (!strstr(error.message, text))

@@ -425,8 +425,8 @@ static void a_cast_that_there_is_not_names_column_and_formats(void **state) {
     requested->children[4]->format = "nonsense";
     expect_refused(memory->frame, requested, FC_E_INVALID, "requested", "nonsense");
     expect_refused(memory->frame, schema_of("l", "x", 0), FC_E_TYPE, "+s", "17");
-    expect_refused(memory->frame, schema_of("+s", "", 1, schema_of("l", "x", 0)), FC_E_TYPE,
-                   "+s", "17");
+    expect_refused(memory->frame, schema_of("+s", "", 1, schema_of("l", "x", 0)),
+                   FC_E_TYPE, "+s", "17");
     memory_release(memory);
 }
 
@@ -450,7 +450,8 @@ static void names_of_list_items_need_not_agree(void **state) {
 /* A frame of four strings: of 2^31 - 2 bytes, of 20, of 2^31 - 1, and a short one. Their
  * bytes are a mapping that nobody has written to, so they cost nothing. */
 static memory_frame *long_strings(void) {
-    static const int64_t offsets[] = {0, LONG - 1, LONG + 19, 2 * LONG + 19, 2 * LONG + 22};
+    static const int64_t offsets[] = {0, LONG - 1, LONG + 19, 2 * LONG + 19,
+                                      2 * LONG + 22};
     struct ArrowSchema *schema = schema_of("+s", "", 1, schema_of("u", "text", 0));
     memory_frame *memory = memory_new();
     fc__ground ground = memory_ground(memory);
@@ -537,8 +538,8 @@ static void views_count_in_stretches_below_two_gigabytes(void **state) {
     expect_view(text, 1, 20, 1, 0);
     expect_view(text, 2, INT32_MAX, 2, 0);
     assert_memory_equal(text->buffers[3], "this has twenty byte", 20);
-    assert_memory_equal((const char *)text->buffers[1] + 3 * 16, "\3\0\0\0end\0\0\0\0\0\0\0\0",
-                        16);
+    assert_memory_equal((const char *)text->buffers[1] + 3 * 16,
+                        "\3\0\0\0end\0\0\0\0\0\0\0\0", 16);
     array.release(&array);
     schema_free(requested);
     free_long_strings(memory);
@@ -547,7 +548,8 @@ static void views_count_in_stretches_below_two_gigabytes(void **state) {
 /* ---- Out of memory ---- */
 
 /* What a reader does, until something fails. */
-static int read_it(fc_frame *frame, const struct ArrowSchema *requested, fc_error *error) {
+static int read_it(fc_frame *frame, const struct ArrowSchema *requested,
+                   fc_error *error) {
     struct ArrowArrayStream stream = {0};
     struct ArrowSchema schema = {0};
     struct ArrowArray array = {0};

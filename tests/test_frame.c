@@ -204,7 +204,8 @@ static void a_hundred_thousand_columns_work(void **state) {
     stream.release(&stream);
     assert_int_equal(schema.n_children, WIDE);
     assert_string_equal(schema.children[WIDE - 1]->name, "x99999");
-    assert_int_equal(((const int32_t *)array.children[WIDE - 1]->buffers[1])[0], WIDE - 1);
+    assert_int_equal(((const int32_t *)array.children[WIDE - 1]->buffers[1])[0],
+                     WIDE - 1);
     array.release(&array);
     schema.release(&schema);
     memory_release(memory);
@@ -271,7 +272,7 @@ static void a_slice_says_what_it_knows_of_nulls_and_range(void **state) {
     assert_int_equal(column_at(part, 2)->nulls, -1);
     assert_null(column_at(part, 2)->min);
     assert_null(column_at(part, 2)->max);
-    assert_int_equal(column_at(part, 3)->nulls, 0); /* the whole has none */
+    assert_int_equal(column_at(part, 3)->nulls, 0);  /* the whole has none */
     assert_int_equal(column_at(part, 8)->nulls, 20); /* type null */
     assert_ptr_equal(column_at(all, 2), column_at(memory->frame, 2));
     fc_frame_release(part);
@@ -311,8 +312,10 @@ static void selections_and_slices_compose_in_any_order(void **state) {
     assert_string_equal(column_at(d, 0)->name, "runs");
     assert_string_equal(column_at(d, 1)->name, "list");
     for (int64_t row = 0; row < 43; row++) {
-        assert_true(rows_equal(column_at(d, 0), row, column_at(memory->frame, 15), 17 + row));
-        assert_true(rows_equal(column_at(d, 1), row, column_at(memory->frame, 9), 17 + row));
+        assert_true(
+            rows_equal(column_at(d, 0), row, column_at(memory->frame, 15), 17 + row));
+        assert_true(
+            rows_equal(column_at(d, 1), row, column_at(memory->frame, 9), 17 + row));
     }
     fc_frame_release(d);
 }
@@ -327,7 +330,8 @@ static void a_column_may_be_selected_twice_and_is_then_no_name(void **state) {
 
     assert_ptr_equal(column_at(twice, 0), column_at(twice, 1));
     assert_int_equal(fc_frame_column(twice, "double", 0, &column, &error), FC_E_COLUMN);
-    assert_int_equal(fc_frame_select(twice, (int64_t[]){2}, 1, &none, &error), FC_E_COLUMN);
+    assert_int_equal(fc_frame_select(twice, (int64_t[]){2}, 1, &none, &error),
+                     FC_E_COLUMN);
     assert_null(none);
     assert_int_equal(fc_frame_slice(twice, -1, 1, &none, &error), FC_E_INVALID);
     assert_int_equal(fc_frame_slice(twice, 0, -1, &none, &error), FC_E_INVALID);
@@ -427,8 +431,8 @@ static void threads_may_ask_for_the_same_columns_at_once(void **state) {
 
         memory->verify = true;
         for (int i = 0; i < 4; i++)
-            assert_int_equal(
-                pthread_create(&threads[i], NULL, touch_all, memory->frame), 0);
+            assert_int_equal(pthread_create(&threads[i], NULL, touch_all, memory->frame),
+                             0);
         for (int i = 0; i < 4; i++) {
             assert_int_equal(pthread_join(threads[i], &rows), 0);
             assert_int_equal((intptr_t)rows, 50 * 17 * (ROWS + 40));

@@ -1,5 +1,5 @@
-/* Everything that a reader may do with a frame, damaged or not. Nothing here may crash; and
- * a frame that fc__frame_verify() passes may be read to its last value. */
+/* Everything that a reader may do with a frame, damaged or not. Nothing here may crash;
+ * and a frame that fc__frame_verify() passes may be read to its last value. */
 #ifndef FC_FUZZ_EXERCISE_H
 #define FC_FUZZ_EXERCISE_H
 
@@ -31,9 +31,10 @@ static uint64_t sum_row(const fc_column *column, int64_t row) {
     case FC_TYPE_SPARSE_UNION:
         return (uint64_t)column->type_ids[row];
     default:
-        return column->values ? sum_bytes((const char *)column->values + row * column->width,
-                                          column->width)
-                              : 0;
+        return column->values
+                   ? sum_bytes((const char *)column->values + row * column->width,
+                               column->width)
+                   : 0;
     }
 }
 
@@ -46,7 +47,8 @@ static uint64_t sum_column(const fc_column *column) {
     for (int64_t i = 0; i < column->child_count; i++)
         sum += sum_column(column->children[i]);
     if (column->min)
-        sum += sum_bytes(column->min, column->width) + sum_bytes(column->max, column->width);
+        sum +=
+            sum_bytes(column->min, column->width) + sum_bytes(column->max, column->width);
     return sum + (column->dictionary ? sum_column(column->dictionary) : 0);
 }
 

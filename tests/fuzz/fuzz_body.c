@@ -1,5 +1,5 @@
-/* Feeds damaged bodies and segments to the reader. An input is either edits to a frame with
- * a column of every kind, or a body from its first byte on.
+/* Feeds damaged bodies and segments to the reader. An input is either edits to a frame
+ * with a column of every kind, or a body from its first byte on.
  *
  *     fuzz_body CORPUS...     with libFuzzer (FC_LIBFUZZER)
  *     fuzz_body FILE...       else: runs each file once, to see a crash again */
