@@ -116,7 +116,7 @@ static void evict_batch(eviction *e, fc__victims *victims) {
     for (size_t i = 0; i < victims->count && !reached(e); i++) {
         const fc__candidate *victim = &victims->heap[i];
         if (fits(e) && victim->units > e->big_units)
-            continue;
+            return; /* beyond the need; what follows is worth more than this one */
         fc__reclaimed result = evict(e->cache, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
             evict_leased(e, victim);
