@@ -24,7 +24,8 @@ typedef struct values { /* those seen so far, in order, with a hash table over t
 
 static bool is_hashable(const fc__field *field) {
     return !field->dictionary &&
-           (field->given == FC__SHAPE_FIXED || field->stored == FC__SHAPE_BYTES64);
+           (field->given == FC__SHAPE_FIXED || field->given == FC__SHAPE_BITS ||
+            field->stored == FC__SHAPE_BYTES64);
 }
 
 static fc_bytes value_at(const fc__field *field, const fc__piece *piece, int64_t row) {
@@ -32,6 +33,12 @@ static fc_bytes value_at(const fc__field *field, const fc__piece *piece, int64_t
 
     if (validity && !fc__bit(validity, piece->first + row))
         return (fc_bytes){NULL, 0};
+    if (field->given == FC__SHAPE_BITS)
+        return (fc_bytes){
+            fc__bit((const uint8_t *)fc__piece_buffer(piece, 1), piece->first + row)
+                ? "t"
+                : "f",
+            1};
     if (field->given != FC__SHAPE_FIXED)
         return fc__piece_bytes(field->given, piece, row);
     if (!field->width)
@@ -156,9 +163,9 @@ static int check_values(const unifier *with, const fc__piece *piece) {
     const fc__field *field = with->dictionary->field;
     int64_t bytes;
 
-    return field->given == FC__SHAPE_FIXED
-               ? fc__check_buffer(field, piece, 1, with->error)
-               : fc__check_bytes(field, piece, &bytes, with->error);
+    return field->stored == FC__SHAPE_BYTES64
+               ? fc__check_bytes(field, piece, &bytes, with->error)
+               : fc__check_buffer(field, piece, 1, with->error);
 }
 
 /* What stands in the unified dictionary already, before values are looked up in it. */

@@ -38,7 +38,7 @@ static struct span piece_span(const fc__node *node, fc__how how, const fc__piece
 }
 
 static int write_spans(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                       fc__pen *writer) {
+                       fc__pen *pen) {
     uint64_t at = 0;
     int code = 0;
 
@@ -47,7 +47,7 @@ static int write_spans(const fc__node *node, fc__how how, uint64_t from, uint64_
         uint64_t skip = from > at ? from - at : 0;
         uint64_t end = to - at < span.bytes ? to - at : span.bytes;
         if (skip < end)
-            code = fc__pen_put(writer, span.data + skip, end - skip);
+            code = fc__pen_put(pen, span.data + skip, end - skip);
         at += span.bytes;
     }
     return code;
@@ -106,15 +106,15 @@ static uint64_t whole_bytes(const fc__node *node, fc__how how, uint64_t from, ui
 }
 
 static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                      fc__pen *writer) {
+                      fc__pen *pen) {
     const uint8_t *data = NULL;
     uint64_t whole = whole_bytes(node, how, from, to, &data);
     walk at = {.node = node};
-    int code = whole ? fc__pen_put(writer, data, whole) : 0;
+    int code = whole ? fc__pen_put(pen, data, whole) : 0;
 
     for (from += whole; !code && from < to;) {
         size_t bytes;
-        char *out = fc__pen_room(writer, &bytes, &code);
+        char *out = fc__pen_room(pen, &bytes, &code);
         if (!out)
             break;
         if (bytes > to - from)
@@ -123,7 +123,7 @@ static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t
         memset(out, 0, bytes);
         fill_bits(&at, how, (uint8_t *)out, (int64_t)from * 8,
                   end < node->rows ? end : node->rows);
-        fc__pen_advance(writer, bytes);
+        fc__pen_advance(pen, bytes);
         from += bytes;
     }
     return code;
@@ -281,33 +281,33 @@ static int64_t piece_sum(const fc__node *node, const fc__piece *piece) {
 
 /* Rows [low, high) of one piece. *base moves on for those that sum up row by row. */
 static int write_turned(const fc__node *node, fc__how how, const fc__piece *piece,
-                        int64_t low, int64_t high, int64_t *base, fc__pen *writer) {
+                        int64_t low, int64_t high, int64_t *base, fc__pen *pen) {
     int32_t width = number_width(node, how);
     int code = 0;
 
     while (!code && low < high) {
         size_t bytes;
-        char *out = fc__pen_room(writer, &bytes, &code);
+        char *out = fc__pen_room(pen, &bytes, &code);
         if (!out)
             break;
         int64_t rows = (int64_t)bytes / width;
         if (rows > high - low)
             rows = high - low;
         *base = turn(node, how, piece, low, rows, width, *base, out);
-        fc__pen_advance(writer, (size_t)(rows * width));
+        fc__pen_advance(pen, (size_t)(rows * width));
         low += rows;
     }
     return code;
 }
 
 static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
-                         fc__pen *writer) {
+                         fc__pen *pen) {
     static const char zero[8];
     int32_t width = number_width(node, how);
     int64_t lead = has_leading_zero(how), base = 0, row = 0;
     int64_t low = (int64_t)(from / (uint64_t)width) - lead;
     int64_t high = (int64_t)(to / (uint64_t)width) - lead;
-    int code = low < 0 ? fc__pen_put(writer, zero, (uint64_t)width) : 0;
+    int code = low < 0 ? fc__pen_put(pen, zero, (uint64_t)width) : 0;
 
     if (low < 0)
         low = 0;
@@ -316,7 +316,7 @@ static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint6
         int64_t end = row + piece->rows < high ? row + piece->rows : high;
         if (low < end)
             code = write_turned(node, how, piece, (low > row ? low : row) - row,
-                                end - row, &base, writer);
+                                end - row, &base, pen);
         if (how == FC__HOW_OFFSETS)
             base += piece_sum(node, piece);
         row += piece->rows;
@@ -326,7 +326,7 @@ static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint6
 
 /* ---- The values of views ---- */
 
-static int write_views(const fc__node *node, fc__pen *writer) {
+static int write_views(const fc__node *node, fc__pen *pen) {
     int code = 0;
 
     for (size_t i = 0; i < node->piece_count; i++) {
@@ -336,7 +336,7 @@ static int write_views(const fc__node *node, fc__pen *writer) {
             if (validity && !fc__bit(validity, piece->first + row))
                 continue;
             fc_bytes value = fc__piece_bytes(node->field->given, piece, row);
-            code = fc__pen_put(writer, value.data, value.size);
+            code = fc__pen_put(pen, value.data, value.size);
         }
     }
     return code;
@@ -369,27 +369,27 @@ bool fc__feed_is_divisible(const fc__feed *feed) {
 }
 
 int fc__feed_write(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_t to,
-                   fc__pen *writer) {
+                   fc__pen *pen) {
     const fc__feed *feed = &plan->feeds[buffer];
     const fc__node *node = &plan->nodes[feed->node];
 
     switch (feed->how) {
     case FC__HOW_RAW:
-        return fc__pen_put(writer, (const char *)feed->data + from, to - from);
+        return fc__pen_put(pen, (const char *)feed->data + from, to - from);
     case FC__HOW_VALIDITY:
     case FC__HOW_BITS:
-        return write_bits(node, feed->how, from, to, writer);
+        return write_bits(node, feed->how, from, to, pen);
     case FC__HOW_VALUES:
     case FC__HOW_TYPE_IDS:
     case FC__HOW_BYTES:
-        return write_spans(node, feed->how, from, to, writer);
+        return write_spans(node, feed->how, from, to, pen);
     case FC__HOW_VIEW_BYTES:
-        return write_views(node, writer);
+        return write_views(node, pen);
     case FC__HOW_CODES:
         if (keeps_codes(node))
-            return write_spans(node, FC__HOW_VALUES, from, to, writer);
+            return write_spans(node, FC__HOW_VALUES, from, to, pen);
         /* fall through */
     default:
-        return write_numbers(node, feed->how, from, to, writer);
+        return write_numbers(node, feed->how, from, to, pen);
     }
 }

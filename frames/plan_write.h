@@ -1,4 +1,4 @@
-/* The bytes of buffers: what makes them from pieces (plan_feed.c), and the writer that
+/* The bytes of buffers: what makes them from pieces (plan_feed.c), and the pen that
  * gathers them into few calls of the sink (plan_write.c). */
 #ifndef FC_PLAN_WRITE_H
 #define FC_PLAN_WRITE_H
@@ -24,11 +24,11 @@ typedef struct fc__pen {
 
 /* Free bytes in the scratch: *bytes says how many; 4 KiB, or all that the job still has
  * to write. NULL when out of memory or the sink failed: *code. */
-char *fc__pen_room(fc__pen *writer, size_t *bytes, int *code);
-void fc__pen_advance(fc__pen *writer, size_t bytes);
+char *fc__pen_room(fc__pen *pen, size_t *bytes, int *code);
+void fc__pen_advance(fc__pen *pen, size_t bytes);
 
 /* Data of the buffer from anywhere: large ones straight to the sink. */
-int fc__pen_put(fc__pen *writer, const void *data, uint64_t bytes);
+int fc__pen_put(fc__pen *pen, const void *data, uint64_t bytes);
 
 /* True if the buffer is rows of the given arrays as they stand. */
 bool fc__feed_is_copy(const fc__plan *plan, const fc__feed *feed);
@@ -38,6 +38,6 @@ bool fc__feed_is_divisible(const fc__feed *feed);
 
 /* Writes bytes [from, to) of the buffer; if it is not divisible, all of them. */
 int fc__feed_write(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_t to,
-                   fc__pen *writer);
+                   fc__pen *pen);
 
 #endif

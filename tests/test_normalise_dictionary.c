@@ -167,19 +167,37 @@ static void views_and_fixed_values_are_unified_too(void **state) {
     memory_release(t.memory);
 }
 
-static void values_that_are_not_compared_are_appended(void **state) {
+static void bools_are_values_too(void **state) {
     column_test t = put_column(coded("c", "b"), 2,
-                               array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)),
-                                           ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 1))),
+                               array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 0)),
+                                           ARRAY(1, NO_BUFFER, BUFFER(uint8_t, 1))),
                                array_coded(ARRAY(2, NO_BUFFER, BUFFER(int8_t, 0, 1)),
                                            ARRAY(2, NO_BUFFER, BUFFER(uint8_t, 2))));
-    static const int8_t codes[] = {1, 2, 3};
+    static const int8_t codes[] = {0, 1, 0};
+
+    (void)state;
+    assert_memory_equal(t.column->values, codes, sizeof codes);
+    assert_int_equal(t.column->dictionary->rows, 2);
+    memory_release(t.memory);
+}
+
+static struct ArrowArray *structs_of(int8_t a, int8_t b) {
+    return array_with(ARRAY(2, NO_BUFFER), 1, ARRAY(2, NO_BUFFER, BUFFER(int8_t, a, b)));
+}
+
+static void nested_values_are_appended_and_codes_shifted(void **state) {
+    struct ArrowSchema *values = schema_of("+s", "", 1, schema_of("c", "a", 0));
+    column_test t =
+        put_column(schema_dictionary("c", "x", values), 2,
+                   array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)), structs_of(5, 6)),
+                   array_coded(ARRAY(3, BUFFER(uint8_t, 3), BUFFER(int8_t, 0, 1, 99)),
+                               structs_of(6, 7)));
+    static const int8_t codes[] = {1, 2, 3, 0}, below[] = {5, 6, 6, 7};
 
     (void)state;
     assert_memory_equal(t.column->values, codes, sizeof codes);
     assert_int_equal(t.column->dictionary->rows, 4);
-    assert_false(fc_bool_at(t.column->dictionary, 2));
-    assert_true(fc_bool_at(t.column->dictionary, 3));
+    assert_memory_equal(t.column->dictionary->children[0]->values, below, sizeof below);
     memory_release(t.memory);
 }
 
@@ -278,7 +296,8 @@ int main(void) {
         cmocka_unit_test(equal_dictionaries_are_stored_once),
         cmocka_unit_test(dictionaries_that_differ_are_unified),
         cmocka_unit_test(views_and_fixed_values_are_unified_too),
-        cmocka_unit_test(values_that_are_not_compared_are_appended),
+        cmocka_unit_test(bools_are_values_too),
+        cmocka_unit_test(nested_values_are_appended_and_codes_shifted),
         cmocka_unit_test(codes_widen_only_if_they_must),
         cmocka_unit_test(codes_out_of_their_dictionary_are_refused),
         cmocka_unit_test(bad_dictionaries_are_refused_by_their_path),
