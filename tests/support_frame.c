@@ -528,3 +528,64 @@ bool rows_equal(const fc_column *a, int64_t row_a, const fc_column *b, int64_t r
                        (const char *)b->values + row_b * b->width, (size_t)a->width);
     }
 }
+
+/* Every string, binary and list of a schema as another of its forms. */
+void change_forms(struct ArrowSchema *schema, const char *string, const char *binary,
+                  const char *list) {
+    if (!strcmp(schema->format, "u"))
+        schema->format = string;
+    if (!strcmp(schema->format, "z"))
+        schema->format = binary;
+    if (!strcmp(schema->format, "+l"))
+        schema->format = list;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        change_forms(schema->children[i], string, binary, list);
+    if (schema->dictionary)
+        change_forms(schema->dictionary, string, binary, list);
+}
+
+/* ---- What must work ---- */
+
+const fc_column *column_at(const fc_frame *frame, int64_t index) {
+    const fc_column *column;
+    fc_error error;
+
+    check(fc_frame_column_at(frame, index, &column, &error), &error);
+    return column;
+}
+
+fc_frame *slice(fc_frame *frame, int64_t first, int64_t rows) {
+    fc_frame *out;
+    fc_error error;
+
+    check(fc_frame_slice(frame, first, rows, &out, &error), &error);
+    return out;
+}
+
+memory_frame *through_stream(fc_frame *frame, const struct ArrowSchema *requested,
+                             int64_t batch_rows) {
+    struct ArrowArrayStream stream;
+    memory_frame *memory = memory_new();
+    fc__plan *plan;
+    fc_error error;
+
+    check(fc_frame_export_stream(frame, requested, batch_rows, &stream, &error), &error);
+    check(fc__plan_stream(&plan, &stream, false, &error), &error);
+    memory_write(memory, plan);
+    fc__plan_free(plan);
+    check(memory_open(memory, &error), &error);
+    check(fc__frame_verify(memory->frame, &error), &error);
+    return memory;
+}
+
+void expect_same(const fc_frame *back, const fc_frame *frame) {
+    CHECK(fc__frame_columns(back) == fc__frame_columns(frame));
+    CHECK(fc__frame_rows(back) == fc__frame_rows(frame));
+    for (int64_t i = 0; i < fc__frame_columns(frame); i++) {
+        const fc_column *a = column_at(back, i), *b = column_at(frame, i);
+        CHECK(!strcmp(a->name, b->name));
+        for (int64_t row = 0; row < b->rows; row++)
+            if (!rows_equal(a, row, b, row))
+                die("column %s, row %lld differs", b->name, (long long)row);
+    }
+}

@@ -55,9 +55,25 @@ void schema_free(struct ArrowSchema *schema);
 struct ArrowSchema *everything_schema(void);
 memory_frame *everything(int64_t rows, bool checksums);
 
+/* Every string, binary and list of such a schema in another of its forms. */
+void change_forms(struct ArrowSchema *schema, const char *string, const char *binary,
+                  const char *list);
+
 /* ---- Comparing ---- */
 
 /* Same value (null equals null), of columns of one type, at any depth. */
 bool rows_equal(const fc_column *a, int64_t row_a, const fc_column *b, int64_t row_b);
+
+/* ---- What must work: they end the test if it does not ---- */
+
+const fc_column *column_at(const fc_frame *frame, int64_t index);
+fc_frame *slice(fc_frame *frame, int64_t first, int64_t rows);
+
+/* Streams the frame, as `requested`, in batches, and puts that back together. */
+memory_frame *through_stream(fc_frame *frame, const struct ArrowSchema *requested,
+                             int64_t batch_rows);
+
+/* Same names, same rows. */
+void expect_same(const fc_frame *back, const fc_frame *frame);
 
 #endif

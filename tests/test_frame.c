@@ -21,24 +21,6 @@ static int nothing_lives(void **state) {
     return 0;
 }
 
-static const fc_column *column_at(const fc_frame *frame, int64_t index) {
-    const fc_column *column;
-    fc_error error;
-
-    if (fc_frame_column_at(frame, index, &column, &error))
-        fail_msg("%s", error.message);
-    return column;
-}
-
-static fc_frame *slice(fc_frame *frame, int64_t first, int64_t rows) {
-    fc_frame *out;
-    fc_error error;
-
-    if (fc_frame_slice(frame, first, rows, &out, &error))
-        fail_msg("%s", error.message);
-    return out;
-}
-
 static fc_frame *selection(fc_frame *frame, const int64_t *indices, size_t count) {
     fc_frame *out;
     fc_error error;
