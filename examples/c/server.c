@@ -255,15 +255,17 @@ static void serve(fc_cache *cache, fc_bytes key, int client) {
     fclose(stream);
 }
 
-/* SIGTERM is let in only while waiting, so that none is missed. */
-static int work(fc_cache *cache, fc_bytes key, int listener, const sigset_t *before) {
+/* SIGTERM is let in only while waiting, so that none is missed. A parent that died before
+ * prctl() was called sends none. */
+static int work(fc_cache *cache, fc_bytes key, int listener, const sigset_t *before,
+                pid_t parent) {
     struct sigaction action = {.sa_handler = stop};
     sigset_t waiting = *before;
 
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigaction(SIGTERM, &action, NULL);
     sigdelset(&waiting, SIGTERM);
-    while (!stopping) {
+    while (!stopping && getppid() == parent) {
         struct pollfd wait = {.fd = listener, .events = POLLIN};
         if (ppoll(&wait, 1, NULL, &waiting) <= 0)
             continue;
@@ -303,7 +305,7 @@ static int listen_on(int port, int *bound) {
 /* Keeps `workers` of them running until a signal says stop. */
 static int supervise(fc_cache *cache, const settings *set, int listener,
                      const sigset_t *signals) {
-    pid_t workers[MAX_WORKERS] = {0};
+    pid_t workers[MAX_WORKERS] = {0}, parent = getpid();
     int signal_number = SIGCHLD;
 
     while (signal_number == SIGCHLD) {
@@ -312,7 +314,7 @@ static int supervise(fc_cache *cache, const settings *set, int listener,
                 workers[i] = workers[i] == gone ? 0 : workers[i];
         for (int i = 0; i < set->workers; i++)
             if (!workers[i] && (workers[i] = fork()) == 0)
-                _exit(work(cache, fc_str(set->key), listener, signals));
+                _exit(work(cache, fc_str(set->key), listener, signals, parent));
         sigwait(signals, &signal_number);
     }
     for (int i = 0; i < set->workers; i++)
