@@ -239,7 +239,8 @@ void fc__os_huge(const void *start, size_t bytes) {
 /* /proc/self/pagemap (Linux Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62
  * swapped, 61 page of a file or shared. */
 uint64_t fc__os_private_bytes(const void *start, size_t bytes) {
-    uint64_t entries[512], first = (uintptr_t)start / FC__PAGE, count = bytes / FC__PAGE;
+    uint64_t entries[512], first = (uintptr_t)start / FC__PAGE;
+    uint64_t count = (bytes + FC__PAGE - 1) / FC__PAGE;
     uint64_t pages = 0;
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
