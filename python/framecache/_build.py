@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, final
 
 from . import _core, _numpy
@@ -21,6 +22,7 @@ _NAMES = {
     "uint32": "I", "int64": "l", "uint64": "L", "float16": "e", "float32": "f",
     "float64": "g", "int": "l", "float": "g", "str": "u", "string": "u", "bytes": "z",
 }  # fmt: skip
+_NUMPY_CODE = re.compile(r"(datetime64|timedelta64|[mM]8)\[|[fiu][0-9]+\Z")
 _TYPES: dict[Any, str] = {int: "l", float: "g", bool: "b", str: "u", bytes: "z"}
 
 
@@ -28,7 +30,7 @@ def _format(name: str, type: Any) -> str:
     """The Arrow format for a type given as format, numpy name, dtype or Python type."""
     if isinstance(type, str) and type in _NAMES:
         return _NAMES[type]
-    if isinstance(type, str) and not type.startswith(("datetime64", "timedelta64")):
+    if isinstance(type, str) and not _NUMPY_CODE.match(type):
         return type  # Arrow's own
     if type in _TYPES:
         return _TYPES[type]
@@ -59,15 +61,19 @@ class Builder:
     """A frame being filled in place.
 
     Leaving the ``with`` block commits, an exception aborts. Threads may fill different
-    columns at once. Arrays from `b[name]` must be gone when the build ends: they lie over
-    memory that ends with it.
+    columns at once. Let go of the arrays from `b[name]` before the build ends: they lie
+    over memory that ends with it, so while one is alive a commit has to copy instead.
     """
 
-    __slots__ = ("_build", "_flags", "_formats", "_frame", "_names")
+    __slots__ = ("_core", "_flags", "_formats", "_frame", "_names", "_rows", "_store")
 
-    def __init__(self, build: _core.Build, capsule: Any) -> None:
+    def __init__(
+        self, build: _core.Build, capsule: Any, store: Callable[..., Frame]
+    ) -> None:
         fields, _ = _core.schema_fields(capsule)
-        self._build = build
+        self._core: _core.Build | None = build
+        self._rows = build.rows
+        self._store = store  # puts columns under the key
         self._names = [field[0] for field in fields]
         self._formats = [field[1] for field in fields]
         self._flags: dict[int, np.ndarray[Any, Any]] = {}  # of bool columns, to be packed
@@ -76,7 +82,13 @@ class Builder:
     @property
     def rows(self) -> int:
         """Room for this many rows."""
-        return self._build.rows
+        return self._rows
+
+    @property
+    def _build(self) -> _core.Build:
+        if self._core is None:
+            raise ClosedError("the build has ended: begin another")
+        return self._core
 
     @property
     def frame(self) -> Frame:
@@ -150,15 +162,37 @@ class Builder:
 
         Raises
         ------
-        BufferError
-            An array over a column is still alive; the build goes on.
         InvalidError
             A column has other rows than `rows`.
+        BufferError
+            An array over a column is still alive, and there is a column of strings, so
+            that it cannot be copied either; the build goes on.
         """
         if self._frame is None:
+            rows = self.rows if rows is None else rows
             self._pack()
-            self._frame = self._build.commit(self.rows if rows is None else rows)
+            if self._build.exports and 0 <= rows <= self.rows:
+                self._frame = self._commit_copy(rows)
+                self._core = None  # ends with the last array
+            else:
+                build, self._core = self._build, None
+                self._frame = build.commit(rows)
         return self._frame
+
+    def _commit_copy(self, rows: int) -> Frame:
+        """Puts the columns as they are, for the arrays over them stay writable."""
+        columns = []
+        for index, (name, format) in enumerate(
+            zip(self._names, self._formats, strict=True)
+        ):
+            _, _, _, values, bitmap = self._build.target(index)
+            if values is None:
+                raise BufferError(
+                    f"{self._build.exports} array(s) over the build's columns are alive: "
+                    "delete them before the commit"
+                )
+            columns.append((name, format, rows, -1, 2, (bitmap, values), None))
+        return self._store(columns, rows)
 
     def _pack(self) -> None:
         import numpy as np
@@ -169,8 +203,10 @@ class Builder:
             bits[: len(packed)] = packed
 
     def abort(self) -> None:
-        """Give up; nothing is published."""
-        self._build.abort()
+        """Give up; nothing is published. Arrays over columns stay valid."""
+        build, self._core = self._core, None
+        if build is not None and not build.exports:
+            build.abort()
 
     def __enter__(self) -> Self:
         return self
@@ -181,8 +217,7 @@ class Builder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.commit()
-        elif self._build.exports == 0:
+        if kind is not None:
             self.abort()
-        # else it is aborted with the last array, which the traceback may still hold
+        elif self._core is not None:
+            self.commit()

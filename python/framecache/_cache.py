@@ -22,6 +22,7 @@ Key = str | bytes
 
 _RDONLY, _NO_CREATE, _NO_THREADS = 1, 2, 4
 _ABSENT = -1
+_NO_METADATA = b"\0\0\0\0"  # Arrow's encoding of no pairs
 _WAIT_MS = 100  # a waiting thread looks this often whether a signal has come
 
 
@@ -237,8 +238,12 @@ class Cache(_core.Cache):
         ...     rng.random(out=b["x"])
         """
         capsule = schema_capsule(schema)
-        build = self._build(key, milliseconds(ttl), 0.0, 0, capsule, rows)
-        return Builder(build, capsule)
+        options = (key, milliseconds(ttl), 0.0, 0)
+
+        def store(columns: list[Any], count: int) -> Frame:
+            return self._put_columns(*options, columns, count, _NO_METADATA)
+
+        return Builder(self._build(*options, capsule, rows), capsule, store)
 
     def __setitem__(self, key: Key, value: Any) -> None:
         self.put(key, value).release()

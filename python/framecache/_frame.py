@@ -227,10 +227,23 @@ class Column:
         """The column as a polars Series, over the frame's bytes where polars can."""
         import polars as pl
 
+        if _polars_misreads([self.format]):
+            return pl.Series(self.name, _pyarrow().array(self))
         return pl.Series(self.name, self)
 
     def __repr__(self) -> str:
         return f"Column({self.name!r}, {self.format!r}, rows={len(self)})"
+
+
+def _polars_misreads(formats: list[str]) -> bool:
+    """polars 2.1 takes decimals of 32 and 64 bits from any C stream for 128 bits."""
+    return any(f.startswith("d:") and f.endswith((",32", ",64")) for f in formats)
+
+
+def _pyarrow() -> Any:
+    import pyarrow
+
+    return pyarrow
 
 
 class Batches:
@@ -352,6 +365,8 @@ class Frame(_core.Frame):
         """The table as a polars DataFrame, over the frame's bytes where polars can."""
         import polars as pl
 
+        if _polars_misreads(layout_of(self).formats):
+            return pl.DataFrame(_pyarrow().table(self))
         return pl.DataFrame(self)
 
     def to_arrow(self) -> pa.Table:

@@ -57,7 +57,8 @@ def test_code_has_its_class(code: str, cls: str, builtin: type) -> None:
 @pytest.mark.parametrize(
     ("miss", "cls", "reason"),
     [(0, "NeverExisted", "never"), (1, "Expired", "expired"), (2, "Evicted", "evicted"),
-     (3, "Deleted", "deleted"), (4, "Deleted", "invalidated"), (5, "MissError", "corrupt")],
+     (3, "Deleted", "deleted"), (4, "Deleted", "invalidated"),
+     (5, "MissError", "corrupt")],
 )  # fmt: skip
 def test_miss_says_why(miss: int, cls: str, reason: str) -> None:
     error = make("FC_E_MISS", miss=miss, age_ms=1500)

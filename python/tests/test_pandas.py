@@ -1,4 +1,4 @@
-"""pandas in and out: what was put comes back equal, or is refused by the column's name."""
+"""pandas in and out: what was put comes back equal, or its column is refused."""
 
 import ctypes
 import datetime
@@ -22,6 +22,8 @@ def with_null(values: Any, null: Any = None) -> list[Any]:
     return [null if gone else value for value, gone in zip(values, THIRD, strict=True)]
 
 
+WEST = datetime.timezone(-datetime.timedelta(minutes=90))
+DAYS = [datetime.date(2020, 1, 1 + n % 28) for n in range(N)]
 NUMBERS = {
     f"{kind}{bits}": np.arange(N).astype(f"{kind}{bits // 8}")
     for kind, sizes in (
@@ -44,7 +46,7 @@ COLUMNS: dict[str, Any] = {
     "NaT delta": pd.Series(pd.timedelta_range("1s", periods=N)).mask(THIRD),
     "Paris": pd.date_range("2020", periods=N, freq="h", tz="Europe/Paris"),
     "UTC": pd.date_range("2020", periods=N, tz="UTC", unit="ns"),
-    "fixed": pd.date_range("2020", periods=N, tz=datetime.timezone(-datetime.timedelta(0, 5400))),
+    "fixed": pd.date_range("2020", periods=N, tz=WEST),
     "zoned NaT": pd.Series(pd.date_range("2020", periods=N, tz="Asia/Tokyo")).mask(THIRD),
     "str": pd.array([f"é{n}" for n in range(N)], dtype="str"),
     "str null": pd.array(with_null(map(str, range(N))), dtype="str"),
@@ -59,12 +61,12 @@ COLUMNS: dict[str, Any] = {
     "object": pd.Series([f"x{n}" for n in range(N)], dtype=object),
     "all None": pd.Series([None] * N, dtype=object),
     "bytes": pd.Series(with_null([bytes([n]) for n in range(N)]), dtype=object),
-    "dates": pd.Series([datetime.date(2020, 1, 1 + n % 28) for n in range(N)], dtype=object),
-    "decimals": pd.Series(with_null([decimal.Decimal(n) / 4 for n in range(N)]), dtype=object),
+    "dates": pd.Series(DAYS, dtype=object),
+    "decimals": pd.Series(with_null(map(decimal.Decimal, range(N))), dtype=object),
     **{
         f"{kind}": pd.array(with_null(range(N)), dtype=kind)
-        for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64",
-                     "Float32", "Float64")
+        for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32",
+                     "UInt64", "Float32", "Float64")
     },
     "Int64 full": pd.array(range(N), dtype="Int64"),
     "boolean": pd.array(with_null(np.arange(N) % 2 == 0), dtype="boolean"),
@@ -72,14 +74,14 @@ COLUMNS: dict[str, Any] = {
     "category object": pd.Categorical(
         ["a", "b"] * (N // 2), pd.Index(["b", "a", "unused"], dtype=object)
     ),
-    "category ordered": pd.Categorical(["lo", "hi"] * (N // 2), ["lo", "hi"], ordered=True),
+    "category ordered": pd.Categorical(["l", "h"] * (N // 2), ["l", "h"], ordered=True),
     "category int": pd.Categorical(np.arange(N) % 5),
     "category wide": pd.Categorical([n for n in range(N)] , range(300)),
     "category time": pd.Categorical(np.arange(N).astype("M8[s]")),
     "category zoned": pd.Categorical(pd.date_range("2020", periods=N, tz="UTC")),
     "category empty": pd.Categorical([None] * N),
     "arrow int": pd.array(with_null(range(N)), dtype="int32[pyarrow]"),
-    "arrow string": pd.array(with_null(map(str, range(N))), dtype=pd.ArrowDtype(pa.string())),
+    "arrow string": pd.array(["a", None] * (N // 2), dtype=pd.ArrowDtype(pa.string())),
     "arrow time": pd.array([None] * N, dtype=pd.ArrowDtype(pa.timestamp("us"))),
 }  # fmt: skip
 
@@ -138,7 +140,7 @@ INDEXES: dict[str, Any] = {
     "categories": pd.CategoricalIndex(["a", "b"] * (N // 2)),
     "bools": pd.Index([True, False] * (N // 2)),
     "nullable": pd.Index(pd.array(range(N), dtype="Int64")),
-    "two": pd.MultiIndex.from_arrays([list(range(N)), ["a", "b"] * (N // 2)], names=["n", None]),
+    "two": pd.MultiIndex.from_arrays([range(N), ["a", "b"] * (N // 2)], names=list("nm")),
 }  # fmt: skip
 
 
@@ -220,7 +222,7 @@ REFUSED: dict[str, Any] = {
     "several nulls": pd.Series(["a", None, np.nan], dtype=object),
     "swapped": np.array([1, 2], dtype=">i4"),
     "surrogate": pd.Series(["a", "\ud800"], dtype=object),
-    "date and time": pd.Series([datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1)], dtype=object),
+    "date and time": pd.Series([DAYS[0], datetime.datetime(2020, 1, 1)], dtype=object),
     "arrow list": pd.array([[1], [2]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
 }  # fmt: skip
 
@@ -455,7 +457,8 @@ assert pd.Series(["a"]).dtype.storage == "python"
 frame = pd.DataFrame({
     "i": np.arange(9), "f": [1.5, np.nan, 2] * 3, "b": [True, False, True] * 3,
     "t": pd.date_range("2020", periods=9, tz="Europe/Paris"), "s": ["x", None, "z"] * 3,
-    "o": pd.Series(["x", None, "z"] * 3, dtype=object), "c": pd.Categorical(list("abc") * 3),
+    "o": pd.Series(["x", None, "z"] * 3, dtype=object),
+    "c": pd.Categorical(list("abc") * 3),
     "n": pd.array([1, None, 3] * 3, dtype="Int32"),
 }, index=pd.Index(list("abcdefghi"), name="key"))
 with framecache.Cache(sys.argv[1]) as cache:
