@@ -10,6 +10,7 @@
 #include "src/status.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -345,9 +346,9 @@ static int compare_write(void *context, uint32_t segment, uint64_t offset,
                          const void *data, size_t bytes, fc_error *error) {
     memory_frame *memory = context;
 
-    (void)error;
-    assert_memory_equal((const char *)memory->segments[segment] + offset, data, bytes);
-    return 0;
+    if (!memcmp((const char *)memory->segments[segment] + offset, data, bytes))
+        return 0;
+    return fc__fail(error, FC_E_CORRUPT, "other bytes than before");
 }
 
 /* Each part of each buffer, as if jobs were cut there, against what whole jobs wrote. */
@@ -377,6 +378,50 @@ static void a_part_of_a_buffer_is_that_part_of_the_whole(void **state) {
     for (int i = 0; i < 3; i++)
         array_free((struct ArrowArray *)chunks[i]);
     schema_free(schema);
+}
+
+typedef struct shared_run {
+    fc__plan *plan;
+    memory_frame *memory;
+    _Atomic size_t next;
+    _Atomic int failed;
+} shared_run;
+
+static void *run_some(void *context) {
+    shared_run *run = context;
+    fc__sink sink = {run->memory, compare_write};
+    size_t count = fc__plan_job_count(run->plan);
+
+    for (size_t i = run->next++; i < count; i = run->next++)
+        if (fc__plan_run(run->plan, count - 1 - i, &sink, NULL))
+            run->failed = 1;
+    return NULL;
+}
+
+static void several_threads_may_run_the_jobs_of_a_plan(void **state) {
+    static const int widths[] = {1500, 1400, 900, 70, 1100, 3};
+    struct ArrowSchema *schema;
+    struct ArrowArray *table;
+    fc__plan *plan = plan_widths(6, widths, &schema, &table, true);
+    memory_frame *memory = memory_new();
+    shared_run run = {.plan = plan, .memory = memory};
+    pthread_t threads[4];
+
+    (void)state;
+    memory_write(memory, plan);
+    void *before = encoded(plan), *after;
+    assert_true(fc__plan_job_count(plan) > 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_some, &run), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    after = encoded(plan);
+    assert_int_equal(run.failed, 0);
+    assert_memory_equal(before, after, fc__plan_layout(plan)->body_bytes);
+    free(before);
+    free(after);
+    memory_release(memory);
+    free_all(plan, schema, table);
 }
 
 static void a_failing_write_ends_the_job_with_its_error(void **state) {
@@ -617,6 +662,7 @@ int main(void) {
         cmocka_unit_test(big_buffers_go_straight_from_the_producer_in_page_aligned_parts),
         cmocka_unit_test(conversions_divide_into_parts_that_agree),
         cmocka_unit_test(a_part_of_a_buffer_is_that_part_of_the_whole),
+        cmocka_unit_test(several_threads_may_run_the_jobs_of_a_plan),
         cmocka_unit_test(a_failing_write_ends_the_job_with_its_error),
         cmocka_unit_test(thousands_of_tiny_columns_take_few_writes),
         cmocka_unit_test(rows_without_columns_are_kept),
