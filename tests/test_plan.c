@@ -399,7 +399,7 @@ static void *run_some(void *context) {
 }
 
 static void several_threads_may_run_the_jobs_of_a_plan(void **state) {
-    static const int widths[] = {1500, 1400, 900, 70, 1100, 3};
+    static const int widths[] = {1500, 1400, 900, 70, 1100, 1030};
     struct ArrowSchema *schema;
     struct ArrowArray *table;
     fc__plan *plan = plan_widths(6, widths, &schema, &table, true);
