@@ -1,9 +1,12 @@
 /* See bench.h. */
 #include "bench.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 double bench_now_ns(void) {
     struct timespec now;
@@ -61,6 +64,15 @@ void bench_must_sys(bool fine, const char *what) {
         return;
     fprintf(stderr, "%s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+int bench_fork(void) {
+    pid_t child = fork();
+
+    bench_must_sys(child >= 0, "fork");
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
 }
 
 fc_cache *bench_open(const char *dir, const char *budget, const char *pool) {

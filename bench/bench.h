@@ -36,6 +36,9 @@ void bench_figure(const char *name, const char *unit, double ours, double theirs
 void bench_must(int status, const fc_error *error, const char *what);
 void bench_must_sys(bool fine, const char *what); /* with errno */
 
+/* fork(); the child goes when this process does, however that ends. */
+int bench_fork(void);
+
 /* ---- Caches and tables ---- */
 
 fc_cache *bench_open(const char *dir, const char *budget, const char *pool);

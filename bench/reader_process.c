@@ -54,8 +54,7 @@ static reader start(const readers_task *task) {
     int to[2], from[2];
 
     bench_must_sys(!pipe2(to, O_CLOEXEC) && !pipe2(from, O_CLOEXEC), "pipe");
-    pid_t process = fork();
-    bench_must_sys(process >= 0, "fork");
+    pid_t process = bench_fork();
     if (process == 0) {
         dup2(to[0], 0);
         dup2(from[1], 1);

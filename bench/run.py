@@ -9,14 +9,18 @@ status says whether everything ran, not how fast.
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,9 @@ from typing import Any
 import targets
 
 HERE = Path(__file__).resolve().parent
-TIMEOUT_S = 240
+TIMEOUT_S, ALL_S = 240, 600  # for one contest, and for the run
+PREFIX = "framecache-bench-"
+MOUNT = "mount -t tmpfs -o huge=within_size,size=5g framecache-bench"
 Figure = dict[str, Any]
 
 
@@ -87,35 +93,61 @@ def command_of(contest: Contest, build: Path, scratch: Path) -> list[str]:
     command = [str(program), str(scratch), *contest.arguments]
     if not contest.huge:
         return command
-    if os.geteuid() != 0:
-        raise Skipped("a mount with huge pages needs root")
     # In a mount namespace of its own: the mount goes with the last process in it.
-    mount = 'mount -t tmpfs -o huge=within_size,size=5g framecache-bench "$1" && shift'
-    return [
+    mounted = [
         "unshare",
         "--mount",
         "sh",
         "-c",
-        f'{mount} && exec "$@"',
-        "sh",
+        f'{MOUNT} "$0" && exec "$@"',
         str(scratch),
-        *command,
     ]
+    if subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode:
+        raise Skipped("a tmpfs with huge pages cannot be mounted here")
+    return [*mounted, *command]
 
 
-def run(contest: Contest, build: Path, base: Path) -> list[Figure]:
-    """The figures that one contest prints. Raises Skipped, or CalledProcessError."""
+@contextlib.contextmanager
+def scratch_in(base: Path) -> Iterator[Path]:
+    """An empty directory that goes in any case; those of runs that were killed go now.
+    A lock says which are in use.
+    """
+    for left in base.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError), locked(left):
+            shutil.rmtree(left)
+    place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    try:
+        with locked(place):
+            yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def run(contest: Contest, build: Path, base: Path, seconds: float) -> list[Figure]:
+    """The figures that one contest prints. Raises Skipped, or SubprocessError."""
+    if seconds <= 0:
+        raise Skipped(f"the run has had its {ALL_S} s")
     free = min(available_bytes(), shutil.disk_usage(base).free)
     if free < contest.room * 5 // 4:
         raise Skipped(f"needs {contest.room / GB:.1f} GB, {free / GB:.1f} GB are free")
-    with tempfile.TemporaryDirectory(prefix="framecache-bench-", dir=base) as scratch:
-        command = command_of(contest, build, Path(scratch))
+    with scratch_in(base) as scratch:
+        command = command_of(contest, build, scratch)
         done = subprocess.run(
             command,
             stdout=subprocess.PIPE,
             check=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=min(seconds, TIMEOUT_S),
             env=clean_environment(),
         )
     figures = [json.loads(line) for line in done.stdout.splitlines()]
@@ -200,9 +232,13 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is tidied up
+    end = time.monotonic() + ALL_S
     wanted = arguments()
     contests = [rows_contest(int(wanted.rows))] if wanted.rows else CONTESTS
     contests = [c for c in contests if wanted.only in c.name]
+    if not contests:
+        raise SystemExit(f"no contest has '{wanted.only}' in its name")
     figures: list[Figure] = []
     skipped: dict[str, str] = {}
     failed = 0
@@ -210,12 +246,13 @@ def main() -> int:
         started = time.monotonic()
         print(f"{contest.name} ...", end=" ", flush=True)
         try:
-            figures += run(contest, wanted.build.resolve(), wanted.dir)
+            left = end - time.monotonic()
+            figures += run(contest, wanted.build.resolve(), wanted.dir, left)
             print(f"{time.monotonic() - started:.1f} s")
         except Skipped as reason:
             skipped[contest.name] = str(reason)
             print(f"left out: {reason}")
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        except subprocess.SubprocessError as error:
             failed += 1
             skipped[contest.name] = str(error)
             print(f"FAILED: {error}")

@@ -9,7 +9,6 @@
 #include "bench.h"
 #include "lmdb.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -59,7 +58,7 @@ static void name_keys(int count) {
 
 /* In a process of its own, so that the contestants find everything made by another. */
 static void fill(const char *cache_dir, const char *lmdb_dir) {
-    pid_t child = fork();
+    pid_t child = bench_fork();
     int status;
 
     if (child == 0) {
@@ -181,7 +180,7 @@ static void run_contest(const char *cache_dir, const char *lmdb_dir, int process
     int status;
 
     for (int i = 0; i < processes; i++)
-        if (fork() == 0) {
+        if (bench_fork() == 0) {
             contest(cache_dir, lmdb_dir, s, i);
             exit(0);
         }
@@ -247,7 +246,7 @@ static void run_beside(const char *cache_dir) {
     shared *s = share(1);
     int status;
 
-    pid_t putter = fork();
+    pid_t putter = bench_fork();
     if (putter == 0) {
         put_loop(cache_dir, s);
         exit(0);
