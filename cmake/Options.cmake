@@ -43,8 +43,10 @@ if(FRAMECACHE_SANITIZE)
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         # With sanitizers gcc warns of what it would otherwise see to be fine; and it says
         # that the thread sanitizer does not know fences (which each have a comment).
-        target_compile_options(framecache_flags INTERFACE -Wno-maybe-uninitialized
-            $<$<STREQUAL:${FRAMECACHE_SANITIZE},thread>:-Wno-tsan>)
+        target_compile_options(framecache_flags INTERFACE -Wno-maybe-uninitialized)
+        if(FRAMECACHE_SANITIZE STREQUAL "thread")
+            target_compile_options(framecache_flags INTERFACE -Wno-tsan)
+        endif()
     endif()
     target_link_options(framecache_flags INTERFACE -fsanitize=${FRAMECACHE_SANITIZE})
 endif()
