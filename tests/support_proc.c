@@ -362,14 +362,18 @@ void must_stop(pid_t pid) {
                  (unsigned)state);
 }
 
-void kill_and_reap(pid_t pid) {
+void must_die(pid_t pid) {
     int state = 0;
 
-    kill(pid, SIGKILL);
     bounded_wait(pid, &state, 0);
     if (!WIFSIGNALED(state) || WTERMSIG(state) != SIGKILL)
         fail_msg("process %d ended by itself, with state 0x%x", (int)pid,
                  (unsigned)state);
+}
+
+void kill_and_reap(pid_t pid) {
+    kill(pid, SIGKILL);
+    must_die(pid);
 }
 
 void *shared_memory(size_t bytes) {

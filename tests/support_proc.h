@@ -73,7 +73,8 @@ void check_failed(const char *file, int line, const char *text)
 pid_t spawn(void (*body)(void *), void *context);
 void must_end(pid_t pid);      /* waits; it exited with 0 */
 void must_stop(pid_t pid);     /* waits until it has stopped itself */
-void kill_and_reap(pid_t pid); /* SIGKILL */
+void must_die(pid_t pid);      /* waits; it was killed, by itself or by us */
+void kill_and_reap(pid_t pid); /* kills and must_die() */
 void *shared_memory(size_t bytes); /* zeroed; children see the same */
 
 /* This process stops, or kills itself, the n-th time that it comes to the step. */
