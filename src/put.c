@@ -440,6 +440,19 @@ static int write_to_memory(void *context, uint32_t segment, uint64_t offset,
     return 0;
 }
 
+/* A recycled manifest may have more pages than the new one, and the charge of a frame whose
+ * segments grew does not tell. One without segments has the same number of pages. */
+static int fit_manifest(fc__writer *writer, const shape *s, fc_error *error) {
+    struct stat info;
+    if (!writer->old_segments)
+        return 0;
+    if (fc__os_stat(writer->manifest, &info) < 0 ||
+        (fc__units((uint64_t)info.st_size) > fc__units(s->file_bytes) &&
+         fc__os_truncate(writer->manifest, s->file_bytes) < 0))
+        return fc__fail_write(writer->cache, errno, "a manifest", error);
+    return 0;
+}
+
 /* Segments, then the manifest with what it knows of them; with the whole frame inline,
  * the manifest only. */
 static int write_all(fc__writer *writer, const fc__content *content, const shape *s,
@@ -457,16 +470,11 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
                               buffer + s->data_offset, error);
     if (!status) {
         fill_manifest(writer, content, s, buffer);
-        uint64_t charged = atomic_load(&record->charged);
-        struct stat info;
-        if (charged > s->units && /* a smaller frame in recycled or reserved files */
-            (fc__os_stat(writer->manifest, &info) < 0 ||
-             (fc__units((uint64_t)info.st_size) > fc__units(s->file_bytes) &&
-              fc__os_truncate(writer->manifest, s->file_bytes) < 0)))
-            status = fc__fail_write(writer->cache, errno, "a manifest", error);
-        else if (charged > s->units)
-            fc__uncharge(writer->cache, record, charged - s->units);
+        status = fit_manifest(writer, s, error);
     }
+    uint64_t charged = atomic_load(&record->charged);
+    if (!status && charged > s->units) /* a smaller frame in recycled or reserved files */
+        fc__uncharge(writer->cache, record, charged - s->units);
     if (!status)
         status = publish(writer, buffer, s, out, error);
     fc__free(buffer);
