@@ -77,12 +77,13 @@ int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error) {
 }
 
 /* Under the record lock: a record that is recycled meanwhile is another key's. */
-static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t ttl_ms) {
+static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t ttl_ms,
+                        int64_t *since) {
     fc__record *record = &cache->records[fc__word_record(word)];
-    int64_t since, expires;
+    int64_t expires;
     if (fc__slot(cache, slot) != word)
         return FC_E_BUSY;
-    if (fc__record_expired(cache, record, &since))
+    if (fc__record_expired(cache, record, since))
         return FC_E_MISS;
     if (ttl_ms == 0)
         ttl_ms = atomic_load(&record->ttl_ms);
@@ -97,6 +98,7 @@ int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error) {
     char text[80];
     uint32_t slot;
     fc__lock lock;
+    int64_t since = 0;
     int status = check_write(cache, key, error);
     if (status)
         return status;
@@ -110,13 +112,20 @@ int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error) {
             return fc__miss(cache, hash, key, error);
         status = fc__lock_wait(cache, FC__LOCK_RECORD, fc__word_record(word),
                                cache->settings.reclaim_wait_ms, &lock);
-        if (status)
+        if (status == FC_E_BUSY)
             return fc__fail(error, status, "the frame under key '%s' is being worked on by "
                             "another process (is it stopped?)", fc__key_text(text, key));
-        status = touch_locked(cache, word, slot, ttl_ms);
+        if (status)
+            return fc__fail_errno(error, status, errno, "cannot lock the record of key '%s'",
+                                  fc__key_text(text, key));
+        status = touch_locked(cache, word, slot, ttl_ms, &since);
         fc__lock_release(cache, &lock);
-        if (status == FC_E_MISS)
-            return fc_delete(cache, key, error);
+        /* Only this very frame: one put meanwhile has not expired. */
+        if (status == FC_E_MISS &&
+            fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since)) {
+            fc__count(cache, FC__COUNT_expired, 1);
+            return fc__miss(cache, hash, key, error);
+        }
         if (!status)
             return 0;
     }
