@@ -288,6 +288,10 @@ static int commit(building *b, fc_build *build, int64_t rows, fc_frame **out,
     fc__handle *handle = NULL;
     if (!b->open)
         return fc__fail(error, FC_E_CLOSED, "the cache was closed, and the build aborted");
+    if (b->writer.fork_generation != fc__fork_generation()) {
+        fc__writer_abort(&b->writer); /* a child has not inherited what was built */
+        return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
+    }
     int status = fc__build_finish(build, rows, b->cache->checksums, &plan, error);
     if (status) {
         fc__writer_abort(&b->writer);
