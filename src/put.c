@@ -254,19 +254,29 @@ static int open_manifest(fc__writer *writer, fc_error *error) {
 
 /* ---- Publishing ---- */
 
-static int check_expected(fc__writer *writer, fc_error *error) {
+typedef struct published {
+    uint64_t expected; /* the word that must go, or 0 */
+    uint32_t slot;     /* of it */
+    uint64_t old;
+    fc__handle *handle, *dropped;
+} published;
+
+static int check_expected(fc__writer *writer, published *p, fc_error *error) {
     uint64_t expect = writer->options.expect, found = 0;
     char text[80];
-    uint32_t slot;
     int64_t since;
     if (!expect)
         return 0;
-    uint64_t word = fc__index_find(writer->cache, writer->hash, &slot);
+    uint64_t word = fc__index_find(writer->cache, writer->hash, &p->slot);
     fc__record *record = &writer->cache->records[fc__word_record(word)];
     if (word && !fc__record_expired(writer->cache, record, &since))
         found = atomic_load(&record->sequence);
-    if (expect == FC_ABSENT ? !found : found == expect)
+    if (expect == FC_ABSENT && !found)
+        return 0; /* under the key lock it can only stay so */
+    if (found == expect) {
+        p->expected = word;
         return 0;
+    }
     fc__key_text(text, key_of(writer));
     if (expect == FC_ABSENT)
         return fc__fail(error, FC_E_CONFLICT, "key '%s' has a frame already (sequence %llu)",
@@ -303,10 +313,16 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
 }
 
-typedef struct published {
-    uint64_t old;
-    fc__handle *handle, *dropped;
-} published;
+/* A frame that was expected must be there still at the very CAS: a delete may have come
+ * between, and nobody may see the key come back after it. */
+static int enter_index(fc__writer *writer, uint64_t word, published *p, uint32_t *slot) {
+    if (!p->expected)
+        return fc__index_publish(writer->cache, writer->hash, word, &p->old, slot);
+    p->old = p->expected;
+    *slot = p->slot;
+    return fc__index_replace(writer->cache, p->slot, p->expected, word) ? 0
+                                                                        : FC_E_CONFLICT;
+}
 
 /* Maps first, so that nothing can fail after the CAS; all inside the gate. */
 static int map_and_publish(fc__writer *writer, uint64_t word, bool map, published *p) {
@@ -318,7 +334,7 @@ static int map_and_publish(fc__writer *writer, uint64_t word, bool map, publishe
         status = fc__lease_map(cache, writer->manifest, writer->hash, word, 0,
                                key_of(writer), &p->handle);
     if (!status)
-        status = fc__index_publish(cache, writer->hash, word, &p->old, &slot);
+        status = enter_index(writer, word, p, &slot);
     if (!status && p->handle) {
         p->handle->slot = slot;
         fc__table_insert(p->handle, &p->dropped);
@@ -337,10 +353,14 @@ static int map_and_publish(fc__writer *writer, uint64_t word, bool map, publishe
 static int publish_word(fc__writer *writer, bool map, published *p, fc_error *error) {
     fc_cache *cache = writer->cache;
     uint64_t word = fc__word(writer->hash.high, writer->generation, writer->record);
+    char text[80];
     for (int attempt = 0; attempt < 4; attempt++) {
         int status = map_and_publish(writer, word, map, p);
         if (!status)
             return 0;
+        if (status == FC_E_CONFLICT)
+            return fc__fail(error, status, "key '%s' lost the frame that was expected: get "
+                            "it again", fc__key_text(text, key_of(writer)));
         if (status != FC_E_BUSY)
             return fc__fail_write(cache, status == FC_E_NOMEM ? ENOMEM : errno,
                                   "mapping the new frame", error);
@@ -357,7 +377,7 @@ static int commit_locked(fc__writer *writer, char *buffer, const shape *s, bool 
                          published *p, fc_error *error) {
     fc_cache *cache = writer->cache;
     fc__manifest *m = (fc__manifest *)buffer;
-    int status = check_expected(writer, error);
+    int status = check_expected(writer, p, error);
     if (status)
         return status;
     m->sequence = atomic_fetch_add(&cache->control->sequence, 1) + 1;
@@ -591,10 +611,6 @@ static void release_grounds(fc__writer *writer, bool unmap) {
 
 int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle **out,
                       fc_error *error) {
-    if (writer->fork_generation != fc__fork_generation()) {
-        fc__writer_abort(writer);
-        return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
-    }
     shape s = shape_of(writer, content);
     int status = check_size(writer->cache, s.units, error);
     /* Segments that are in place are charged already, the rest is not. */
