@@ -66,6 +66,13 @@ static inline int64_t fc__load64(const void *base, int64_t index) {
     return value;
 }
 
+/* A view of up to so many bytes holds them itself, behind its length. */
+#define FC__INLINE_VIEW 12
+
+static inline int64_t fc__view_length(const fc__piece *piece, int64_t row) {
+    return fc__load32(fc__piece_buffer(piece, 1), (piece->first + row) * 4);
+}
+
 static inline bool fc__is_wide(fc__shape given) {
     return given == FC__SHAPE_BYTES64 || given == FC__SHAPE_LIST64 ||
            given == FC__SHAPE_LIST_VIEW64;

@@ -4,8 +4,6 @@
 #include "normalise.h"
 #include "status.h"
 
-#define INLINE_VIEW 12
-
 /* ---- Structure ---- */
 
 static int check_counts(const fc__field *field, const struct ArrowArray *array,
@@ -164,7 +162,7 @@ static struct view load_view(const fc__piece *piece, int64_t row) {
 
 static bool view_holds(const fc__piece *piece, const struct view *view, const void *sizes,
                        int64_t data_count) {
-    if (view->length <= INLINE_VIEW)
+    if (view->length <= FC__INLINE_VIEW)
         return view->length >= 0;
     return view->buffer >= 0 && view->buffer < data_count && view->offset >= 0 && sizes &&
            piece->array->buffers[2 + view->buffer] &&
@@ -220,7 +218,7 @@ fc_bytes fc__piece_bytes(fc__shape given, const fc__piece *piece, int64_t row) {
         return (fc_bytes){fc__piece_buffer(piece, 2) + from, (size_t)(to - from)};
     }
     struct view view = load_view(piece, row);
-    if (view.length <= INLINE_VIEW)
+    if (view.length <= FC__INLINE_VIEW)
         return (fc_bytes){offsets + (piece->first + row) * 16 + 4, (size_t)view.length};
     return (fc_bytes){fc__piece_buffer(piece, 2 + view.buffer) + view.offset,
                       (size_t)view.length};

@@ -166,13 +166,13 @@ static void turn_offsets(const fc__field *field, const fc__piece *piece, int64_t
             store(out, i, 4, fc__load32(in, row + i + 1) + shift);
 }
 
-static int64_t sum_views(const fc__field *field, const fc__piece *piece, int64_t row,
-                         int64_t rows, int64_t base, char *out) {
+static int64_t sum_views(const fc__piece *piece, int64_t row, int64_t rows, int64_t base,
+                         char *out) {
     const uint8_t *validity = fc__piece_validity(piece);
 
     for (int64_t i = 0; i < rows; i++) {
         if (!validity || fc__bit(validity, piece->first + row + i))
-            base += (int64_t)fc__piece_bytes(field->given, piece, row + i).size;
+            base += fc__view_length(piece, row + i);
         store(out, i, 8, base);
     }
     return base;
@@ -243,7 +243,7 @@ static int64_t turn(const fc__node *node, fc__how how, const fc__piece *piece,
         turn_offsets(node->field, piece, row, rows, width, base, out);
         return base;
     case FC__HOW_VIEW_OFFSETS:
-        return sum_views(node->field, piece, row, rows, base, out);
+        return sum_views(piece, row, rows, base, out);
     case FC__HOW_LIST_VIEW_OFFSETS:
         return sum_list_views(node->field, piece, row, rows, base, out);
     case FC__HOW_CODES:
@@ -326,6 +326,34 @@ static int write_numbers(const fc__node *node, fc__how how, uint64_t from, uint6
 
 /* ---- The values of views ---- */
 
+static bool is_there(const fc__piece *piece, const uint8_t *validity, int64_t row) {
+    return !validity || fc__bit(validity, piece->first + row);
+}
+
+/* From *row on, as long as values stand in the views themselves and there is room: always
+ * 12 bytes are copied, of which the length counts. */
+static int write_short_views(const fc__piece *piece, const uint8_t *validity,
+                             int64_t *row, fc__pen *pen) {
+    const char *views = fc__piece_buffer(piece, 1) + piece->first * 16;
+    size_t room;
+    int code;
+    char *out = fc__pen_room(pen, &room, &code), *at = out;
+
+    if (!out)
+        return code;
+    for (; *row < piece->rows && out + room - at >= FC__INLINE_VIEW; ++*row) {
+        if (!is_there(piece, validity, *row))
+            continue;
+        int64_t length = fc__view_length(piece, *row);
+        if (length > FC__INLINE_VIEW)
+            break;
+        memcpy(at, views + *row * 16 + 4, FC__INLINE_VIEW);
+        at += length;
+    }
+    fc__pen_advance(pen, (size_t)(at - out));
+    return 0;
+}
+
 static int write_views(const fc__node *node, fc__pen *pen) {
     int code = 0;
 
@@ -333,7 +361,8 @@ static int write_views(const fc__node *node, fc__pen *pen) {
         const fc__piece *piece = &node->pieces[i];
         const uint8_t *validity = fc__piece_validity(piece);
         for (int64_t row = 0; !code && row < piece->rows; row++) {
-            if (validity && !fc__bit(validity, piece->first + row))
+            code = write_short_views(piece, validity, &row, pen);
+            if (code || row == piece->rows || !is_there(piece, validity, row))
                 continue;
             fc_bytes value = fc__piece_bytes(node->field->given, piece, row);
             code = fc__pen_put(pen, value.data, value.size);
