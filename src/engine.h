@@ -179,6 +179,8 @@ bool fc__index_holds(const fc_cache *cache, fc__hash hash, uint64_t word, uint32
  * *old: what stood there. FC_E_BUSY: both buckets are full of other keys. */
 int fc__index_publish(fc_cache *cache, fc__hash hash, uint64_t word, uint64_t *old,
                       uint32_t *slot);
+/* One CAS; false if another word stands there. Replacing: under the key lock. */
+bool fc__index_replace(fc_cache *cache, uint32_t slot, uint64_t word, uint64_t with);
 bool fc__index_remove(fc_cache *cache, uint32_t slot, uint64_t word);
 static inline uint64_t fc__slot(const fc_cache *cache, uint32_t slot) {
     return atomic_load(&cache->slots[slot]);

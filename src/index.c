@@ -110,6 +110,10 @@ int fc__index_publish(fc_cache *cache, fc__hash hash, uint64_t word, uint64_t *o
     }
 }
 
+bool fc__index_replace(fc_cache *cache, uint32_t slot, uint64_t word, uint64_t with) {
+    return atomic_compare_exchange_strong(&cache->slots[slot], &word, with);
+}
+
 bool fc__index_remove(fc_cache *cache, uint32_t slot, uint64_t word) {
-    return atomic_compare_exchange_strong(&cache->slots[slot], &word, 0);
+    return fc__index_replace(cache, slot, word, 0);
 }
