@@ -249,29 +249,57 @@ void fc__evict_to_low(fc_cache *cache) {
         evict_until(&e);
 }
 
-/* Among the frames of one key's buckets, or of the whole cache. */
+/* The frames in one key's buckets. */
+static void gather_buckets(const fc_cache *cache, const fc__hash *hash,
+                           fc__victims *victims) {
+    uint32_t buckets[2] = {(uint32_t)hash->low & cache->bucket_mask,
+                           (uint32_t)(hash->low >> 32) & cache->bucket_mask};
+    victims->count = 0;
+    for (uint32_t i = 0; i < 2 * FC__BUCKET_SLOTS; i++) {
+        uint32_t at = buckets[i / FC__BUCKET_SLOTS] * FC__BUCKET_SLOTS;
+        uint64_t word = fc__slot(cache, at + i % FC__BUCKET_SLOTS);
+        uint32_t number = fc__word_record(word);
+        if (!word || number >= cache->capacity)
+            continue;
+        fc__candidate candidate =
+            candidate_of(&cache->records[number], number,
+                         fc__status(FC__LIVE, fc__word_generation(word)));
+        fc__victims_offer(victims, &candidate);
+    }
+    fc__victims_sort(victims);
+}
+
+static bool evict_first(fc_cache *cache, const fc__victims *victims) {
+    for (size_t i = 0; i < victims->count; i++)
+        if (evict(cache, &victims->heap[i]) == FC__DONE)
+            return true;
+    return false;
+}
+
+/* The least valuable may all be leased, so the rest has its turn; and idle mappings of
+ * other processes may be all that holds them, so these are asked for and waited for. */
 bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
     fc__candidate few[BATCH];
     fc__victims victims = {.heap = few, .limit = BATCH};
-    if (hash) {
-        uint32_t buckets[2] = {(uint32_t)hash->low & cache->bucket_mask,
-                               (uint32_t)(hash->low >> 32) & cache->bucket_mask};
-        for (uint32_t i = 0; i < 2 * FC__BUCKET_SLOTS; i++) {
-            uint32_t at = buckets[i / FC__BUCKET_SLOTS] * FC__BUCKET_SLOTS;
-            uint64_t word = fc__slot(cache, at + i % FC__BUCKET_SLOTS);
-            uint32_t number = fc__word_record(word);
-            if (!word || number >= cache->capacity)
-                continue;
-            fc__candidate candidate =
-                candidate_of(&cache->records[number], number,
-                             fc__status(FC__LIVE, fc__word_generation(word)));
-            fc__victims_offer(&victims, &candidate);
-        }
-        fc__victims_sort(&victims);
-    } else
-        gather(cache, &victims);
-    for (size_t i = 0; i < victims.count; i++)
-        if (evict(cache, &few[i]) == FC__DONE)
-            return true;
-    return false;
+    eviction e = eviction_for(cache, 0);
+    int64_t end = fc__os_monotonic_ns() + cache->settings.reclaim_wait_ms * 1000000;
+    fc__candidate *all = NULL;
+    bool done;
+    for (;;) {
+        if (hash)
+            gather_buckets(cache, hash, &victims);
+        else
+            gather(cache, &victims);
+        done = evict_first(cache, &victims);
+        if (done || (e.epoch_moved && fc__os_monotonic_ns() >= end))
+            break;
+        if (!e.epoch_moved && !hash &&
+            (all = fc__malloc(cache->capacity * sizeof *all)) != NULL)
+            victims = (fc__victims){.heap = all, .limit = cache->capacity};
+        else
+            fc__os_sleep_ns(500000);
+        move_epoch(&e);
+    }
+    fc__free(all);
+    return done;
 }
