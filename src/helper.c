@@ -53,27 +53,31 @@ static bool any_frames(const fc_cache *cache) {
     return fc__used_units(cache) > fc__control_units(cache);
 }
 
-/* Returns how long to sleep: a second while there is something to do, else until woken. */
-static int64_t one_round(fc_cache *cache) {
-    bool active = fc__stats_flush(cache), janitor = elected(cache);
-    if (janitor && any_frames(cache)) {
+/* Once a second, however often watchers are woken: a key that is replaced all the time
+ * under readers would otherwise have its janitor sweep all the time. And at least so
+ * often: nobody wakes this thread for a first put, or when the janitor of all has died. */
+static void one_round(fc_cache *cache) {
+    fc__stats_flush(cache);
+    if (fc__control_present(cache, NULL) == 0 && elected(cache) && any_frames(cache))
         fc__housekeep(cache, false);
-        return ROUND_NS;
-    }
-    return active ? ROUND_NS : -1;
 }
 
 static void *helper_main(void *argument) {
     fc_cache *cache = argument;
     uint32_t watched = atomic_load(&cache->control->notice) - 1;
+    int64_t due_ns = 0;
     while (!atomic_load(&cache->helper_stop)) {
         uint32_t notice = atomic_load(&cache->control->notice);
         if (notice != watched)
             fc__watch(cache);
         watched = notice;
-        int64_t sleep_ns = one_round(cache);
-        if (!atomic_load(&cache->helper_stop))
-            fc__os_wait(&cache->control->notice, notice, sleep_ns, 1u | cache->helper_bit);
+        if (fc__os_monotonic_ns() >= due_ns) {
+            one_round(cache);
+            due_ns = fc__os_monotonic_ns() + ROUND_NS;
+        }
+        int64_t left_ns = due_ns - fc__os_monotonic_ns();
+        if (left_ns > 0 && !atomic_load(&cache->helper_stop))
+            fc__os_wait(&cache->control->notice, notice, left_ns, 1u | cache->helper_bit);
     }
     fc__lock_release(cache, &cache->janitor);
     return NULL;
