@@ -40,7 +40,7 @@ TMPFS = Path("/dev/shm")
 PREFIX = "framecache-demo-"
 KEY = LARGE + "flights"
 MIB = 2**20
-ROUNDS_S = 5  # no new round of questions after so long
+ROUNDS_S = 8  # no new round of questions after so long
 STARTED = time.monotonic()
 
 

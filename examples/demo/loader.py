@@ -17,7 +17,6 @@ class Loaded:
     rows: dict[str, int]
     bytes: dict[str, int]
     answers: dict[tuple[str, bool], pd.DataFrame]
-    answer_s: dict[tuple[str, bool], float]
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,18 @@ def load(pipe: Connection, large_bytes: int) -> None:
 
 
 def _answer_all(tables: dict[str, pd.DataFrame]) -> Loaded:
-    answers, seconds = {}, {}
+    answers = {}
     for large in (False, True):
+
+        def get(key: str, large: bool = large) -> pd.DataFrame:
+            return tables.get(LARGE + key if large else key, tables[key])
+
         for name, question in QUESTIONS.items():
-            started = time.perf_counter()
-            answers[name, large] = question(
-                lambda key, large=large: tables.get(
-                    LARGE + key if large else key, tables[key]
-                )
-            )
-            seconds[name, large] = time.perf_counter() - started
+            answers[name, large] = question(get)
     return Loaded(
-        {key: len(t) for key, t in tables.items()},
-        {key: stored_bytes(t) for key, t in tables.items()},
+        {key: len(table) for key, table in tables.items()},
+        {key: stored_bytes(table) for key, table in tables.items()},
         answers,
-        seconds,
     )
 
 
