@@ -248,6 +248,8 @@ fc__reclaimed fc__reclaim_record(fc_cache *cache, uint32_t record, uint64_t stat
 /* Takes the word out of the index if it is there still, remembers why, and reclaims. */
 bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
                      fc_miss reason, int64_t when_ns);
+/* The same for a frame that was found damaged; its files are not recycled. */
+void fc__drop_damaged(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word);
 /* Reclaims what a word stood for; wakes the watchers if it is leased. */
 void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word);
 void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments);

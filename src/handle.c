@@ -29,10 +29,12 @@ static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
         errno = errno == ENOENT ? ENODATA : errno;
         return -1;
     }
-    if (fc__os_stat(fd, &info) == 0 && (uint64_t)info.st_size >= bytes)
-        map = fc__os_map(fd, bytes, handle->base ? FC__MAP_PRIVATE : FC__MAP_READ);
-    else
-        errno = ENODATA;
+    if (fc__os_stat(fd, &info) == 0) {
+        if ((uint64_t)info.st_size >= bytes)
+            map = fc__os_map(fd, bytes, handle->base ? FC__MAP_PRIVATE : FC__MAP_READ);
+        else
+            errno = ENODATA;
+    }
     fc__os_close(fd);
     if (!map)
         return -1;
@@ -52,10 +54,7 @@ static int fail_segment(fc__handle *handle, uint32_t index, int sys_errno,
     fc_bytes key = {handle->key, handle->key_bytes};
     fc__key_text(text, key);
     if (sys_errno == ENODATA) {
-        fc__count(handle->cache, FC__COUNT_corrupt, 1);
-        if (!handle->cache->read_only)
-            fc__remove_word(handle->cache, handle->hash, handle->slot, handle->word,
-                            FC_MISS_CORRUPT, fc__now_ns(handle->cache));
+        fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
         return fc__fail(error, FC_E_CORRUPT,
                         "segment %u of the frame under key '%s' is missing or too short; "
                         "the frame has been dropped: put it again", index, text);

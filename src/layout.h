@@ -61,6 +61,10 @@ static inline uint32_t fc__status_generation(uint64_t status) {
 
 #define FC__EXPIRES_NEVER INT64_MAX
 
+/* fc__record.flags */
+#define FC__RECORD_COST    1u /* somebody measured the cost */
+#define FC__RECORD_DAMAGED 2u /* its files are not what they should be: not for the pool */
+
 /* The first line is all that a get touches. Fields but `status` are relaxed atomics: who
  * needs them consistent re-reads the slot word or holds the record lock. */
 typedef struct fc__record {

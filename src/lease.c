@@ -164,9 +164,7 @@ int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error) {
 static int corrupt(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
                    fc_bytes key, fc_error *error) {
     char text[80];
-    fc__count(cache, FC__COUNT_corrupt, 1);
-    if (!cache->read_only)
-        fc__remove_word(cache, hash, slot, word, FC_MISS_CORRUPT, fc__now_ns(cache));
+    fc__drop_damaged(cache, hash, slot, word);
     fc__log(cache, FC_LEVEL_ERROR, "frame '%s' is damaged and was dropped",
             fc__key_text(text, key));
     return fc__fail(error, FC_E_CORRUPT,

@@ -308,7 +308,7 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
-    atomic_store_explicit(&r->flags, options->cost_s > 0, memory_order_relaxed);
+    atomic_store_explicit(&r->flags, options->cost_s > 0 ? FC__RECORD_COST : 0, memory_order_relaxed);
     /* seq_cst: the sweep that sees LIVE sees the fields. */
     atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
 }

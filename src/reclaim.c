@@ -112,6 +112,7 @@ static fc__reclaimed reclaim_live(removal *r) {
         return FC__BUSY; /* unreferenced now: the next sweep tries again */
     FC__STEP("reclaim-marked");
     if (r->mode == FC__RECLAIM_POOL && r->manifest >= 0 &&
+        !(atomic_load(&r->record->flags) & FC__RECORD_DAMAGED) &&
         fc__pool_accepts(r->cache, atomic_load(&r->record->charged)))
         to_pool(r);
     else
@@ -204,6 +205,15 @@ bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t wor
     fc__wait_bump(cache, hash);
     fc__reclaim_word(cache, hash, word);
     return true;
+}
+
+void fc__drop_damaged(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word) {
+    fc__count(cache, FC__COUNT_corrupt, 1);
+    if (cache->read_only || fc__slot(cache, slot) != word)
+        return;
+    /* If another frame takes the record just now, that one is not pooled once. */
+    atomic_fetch_or(&cache->records[fc__word_record(word)].flags, FC__RECORD_DAMAGED);
+    fc__remove_word(cache, hash, slot, word, FC_MISS_CORRUPT, fc__now_ns(cache));
 }
 
 /* What a record needs, seen from outside; the truth is looked at again under its lock. */

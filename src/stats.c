@@ -102,7 +102,7 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, b
         info.used_ns = atomic_load(&record->used_ns);
         info.expires_ns = atomic_load(&record->expires_ns);
         info.uses = atomic_load(&record->uses);
-        if (atomic_load(&record->flags) & 1)
+        if (atomic_load(&record->flags) & FC__RECORD_COST)
             info.cost_s = fc__double(atomic_load(&record->cost));
     }
     memcpy(out, &info, info.size < sizeof info ? info.size : sizeof info);
