@@ -104,6 +104,7 @@ int fc__pen_put(fc__pen *pen, const void *data, uint64_t bytes) {
     return code || !bytes ? code : put(pen, at, bytes);
 }
 
+/* Padding: no part of the buffer, nor of its checksum. */
 static int put_zeros(fc__pen *pen, uint64_t bytes) {
     int code = 0;
 
@@ -128,11 +129,8 @@ static int write_part(const fc__plan *plan, uint32_t buffer, uint64_t from, uint
 
     if (from < data_end)
         code = fc__feed_write(plan, buffer, from, data_end, pen);
-    fc__hash *hash = pen->hash;
-    pen->hash = NULL; /* padding is no part of the buffer */
     if (!code)
         code = put_zeros(pen, to - (from < data_end ? data_end : from));
-    pen->hash = hash;
     return code;
 }
 

@@ -305,6 +305,21 @@ static void views_become_strings(void **state) {
     memory_release(t.memory);
 }
 
+static void views_of_12_bytes_are_in_themselves_and_of_13_are_not(void **state) {
+    int32_t of[3][4] = {{12, 0, 0, 0}, {13, 0, 0, 1}, {12, 0, 0, 0}};
+
+    (void)state;
+    memcpy(&of[0][1], "twelve bytes", 12);
+    memcpy(&of[2][1], "another dozen", 12);
+    column_test t = put_column(flat("vu"), 1,
+                               ARRAY(3, NO_BUFFER, ((array_buffer){of, sizeof of}),
+                                     TEXT("-thirteen here"), BUFFER(int64_t, 14)));
+    assert_text(t.column, 0, "twelve bytes");
+    assert_text(t.column, 1, "thirteen here");
+    assert_text(t.column, 2, "another doze");
+    memory_release(t.memory);
+}
+
 /* ---- Ranges ---- */
 
 static void ranges_skip_nulls_and_nan(void **state) {
@@ -474,6 +489,7 @@ int main(void) {
         cmocka_unit_test(wide_binaries_drop_what_no_row_has),
         cmocka_unit_test(strings_of_no_bytes_need_no_buffer),
         cmocka_unit_test(views_become_strings),
+        cmocka_unit_test(views_of_12_bytes_are_in_themselves_and_of_13_are_not),
         cmocka_unit_test(ranges_skip_nulls_and_nan),
         cmocka_unit_test(there_is_no_range_of_nothing_nor_of_what_has_no_order),
         cmocka_unit_test(ranges_end_at_65536_rows),

@@ -201,6 +201,37 @@ static void nested_values_are_appended_and_codes_shifted(void **state) {
     memory_release(t.memory);
 }
 
+static void release_borrowed(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+/* Another array over the very same memory. */
+static struct ArrowArray *borrowed(const struct ArrowArray *array) {
+    struct ArrowArray *copy = malloc(sizeof *copy);
+
+    *copy = *array;
+    copy->release = release_borrowed;
+    return copy;
+}
+
+static void nested_values_in_the_same_memory_are_stored_once(void **state) {
+    struct ArrowSchema *values = schema_of("+s", "", 1, schema_of("c", "a", 0));
+    struct ArrowArray *first =
+        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 0)), structs_of(5, 6));
+    struct ArrowArray *second =
+        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)), structs_of(7, 8));
+    column_test t = put_column(
+        schema_dictionary("c", "x", values), 4, first, second,
+        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 0)), borrowed(second->dictionary)),
+        array_coded(ARRAY(1, NO_BUFFER, BUFFER(int8_t, 1)), borrowed(first->dictionary)));
+    static const int8_t codes[] = {0, 3, 2, 1};
+
+    (void)state;
+    assert_memory_equal(t.column->values, codes, sizeof codes);
+    assert_int_equal(t.column->dictionary->rows, 4);
+    memory_release(t.memory);
+}
+
 /* `count` different values from `first` on, coded by the last of them. */
 static struct ArrowArray *many(int first, int count, int code_bytes) {
     int16_t *values = malloc((size_t)count * sizeof *values);
@@ -298,6 +329,7 @@ int main(void) {
         cmocka_unit_test(views_and_fixed_values_are_unified_too),
         cmocka_unit_test(bools_are_values_too),
         cmocka_unit_test(nested_values_are_appended_and_codes_shifted),
+        cmocka_unit_test(nested_values_in_the_same_memory_are_stored_once),
         cmocka_unit_test(codes_widen_only_if_they_must),
         cmocka_unit_test(codes_out_of_their_dictionary_are_refused),
         cmocka_unit_test(bad_dictionaries_are_refused_by_their_path),
