@@ -150,11 +150,28 @@ static verdict judge_header(const fc__control *c, uint64_t bytes) {
                : ANEW;
 }
 
+/* What a wild write may have left in the settings and the gauges; `used` is put right by
+ * the sweep that follows. */
+static bool values_sound(const fc__control *c) {
+    uint32_t high = atomic_load(&c->high_percent), low = atomic_load(&c->low_percent);
+    double inflation = fc__double(atomic_load(&c->inflation));
+    uint64_t budget = atomic_load(&c->budget_units);
+    return budget > fc__units(c->control_bytes) && budget < 1ull << 52 &&
+           atomic_load(&c->pool_limit_units) < 1ull << 52 && high <= 100 && low >= 1 &&
+           low <= high && atomic_load(&c->budget_rule) <= FC__RULE_MEMORY &&
+           atomic_load(&c->copy_method) < 3 && inflation >= 0 && inflation < 1e300 &&
+           atomic_load(&c->sequence) < 1ull << 56;
+}
+
 /* Each word stands for a live record of its generation in one of its own buckets; what the
  * records charge fits the file system. Left-overs of dead processes are no damage. */
 bool fc__control_sound(const fc_cache *cache) {
-    uint64_t sum = 0;
+    uint64_t sum = 0, most = 1ull << 40;
     fc__filesystem fs;
+    if (!values_sound(cache->control))
+        return false;
+    if (fc__os_filesystem(cache->dir, &fs) == 0 && fs.size_bytes) /* 0: no limit */
+        most = fs.size_bytes / FC__PAGE;
     for (uint32_t slot = 0; slot < 2 * cache->capacity; slot++) {
         uint64_t word = fc__slot(cache, slot);
         uint32_t number = fc__word_record(word), at;
@@ -173,12 +190,14 @@ bool fc__control_sound(const fc_cache *cache) {
     for (uint32_t i = 0; i < cache->capacity; i++) {
         const fc__record *r = &cache->records[i];
         uint64_t status = atomic_load(&r->status);
+        uint64_t charged = atomic_load(&r->charged);
         if (status >> 26 || atomic_load(&r->segments) > FC__MAX_SEGMENTS ||
-            (fc__status_state(status) == FC__FREE && atomic_load(&r->charged)))
+            charged > most || (fc__status_state(status) == FC__FREE && charged) ||
+            atomic_load(&r->sequence) > atomic_load(&cache->control->sequence))
             return false;
-        sum += atomic_load(&r->charged);
+        sum += charged;
     }
-    return fc__os_filesystem(cache->dir, &fs) < 0 || sum <= fs.size_bytes / FC__PAGE;
+    return sum <= most;
 }
 
 /* Opens, maps and judges. ANEW too when there is none. */
@@ -312,6 +331,8 @@ static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_a
     if (found == NEWER)
         return fail_newer(cache, error);
     if (found == SOUND && fc__control_sound(cache)) {
+        for (uint32_t i = 0; i < cache->capacity; i++) /* nobody is at any of them */
+            atomic_store(&cache->records[i].intent, 0);
         fc__sweep(cache);
         return 0;
     }
