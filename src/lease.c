@@ -277,7 +277,9 @@ int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *k
             memcpy(key, head.key, m->key_bytes);
             status = 0;
         }
-        if (leased)
+        /* Of this frame only: without the record lock an exclusive lease may not meet a put,
+         * whose own is let go and taken again as it becomes shared. */
+        if (leased && !status)
             *leased = fc__os_lease(fd, FC__EXCLUSIVE) < 0;
         fc__os_lease(fd, FC__UNLOCK);
     }
