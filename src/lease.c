@@ -206,7 +206,8 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
                 fc__count(cache, FC__COUNT_expired, 1);
             continue;
         }
-        mismatches = word == last ? mismatches : 0;
+        if (word != last) /* replaced: not the one that is held, nor the one that is wrong */
+            mismatches = 0, busy_since = 0;
         last = word;
         int status = try_lease(cache, hash, word, slot, key, out, &dropped, &busy);
         int sys_errno = errno;
