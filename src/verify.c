@@ -79,7 +79,7 @@ static void check_settled(check *c, uint32_t number, uint64_t status, const char
     uint64_t units = files_of(cache, number, atomic_load(&record->segments));
     fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
     uint32_t slot;
-    if (charged != units)
+    if (charged != units && atomic_load(&record->status) == status) /* unlocked: may move */
         report(c, FC_LEVEL_ERROR, name, "delete the key, or clear the cache",
                "is charged %llu bytes, its files have %llu",
                (unsigned long long)(charged * FC__PAGE),
@@ -109,10 +109,10 @@ static void check_record(check *c, uint32_t number) {
     fc__manifest_name(name, number);
     switch (fc__status_state(status)) {
     case FC__FREE:
-        if (files_of(cache, number, 16))
+        if (files_of(cache, number, 16) && atomic_load(&record->status) == status)
             report(c, FC_LEVEL_ERROR, name, "clear the cache",
                    "an orphan: files of a free record");
-        if (atomic_load(&record->charged))
+        if (atomic_load(&record->charged) && atomic_load(&record->status) == status)
             report(c, FC_LEVEL_ERROR, name, "clear the cache", "is free, but charged");
         break;
     case FC__WRITING:
@@ -209,10 +209,10 @@ static void check_slot(check *c, uint32_t slot) {
     const fc__record *record = &cache->records[number];
     fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
     uint64_t status = atomic_load(&record->status);
-    if (fc__slot(cache, slot) != word)
+    bool holds = fc__index_holds(cache, hash, word, &at) && at == slot;
+    if (fc__slot(cache, slot) != word) /* last: all that was read is of this word */
         return;
-    if (status != fc__status(FC__LIVE, fc__word_generation(word)) ||
-        !fc__index_holds(cache, hash, word, &at) || at != slot)
+    if (status != fc__status(FC__LIVE, fc__word_generation(word)) || !holds)
         report(c, FC_LEVEL_ERROR, name, "stop all processes and open the cache again",
                "does not fit the record it leads to");
     else
