@@ -54,7 +54,7 @@ static int64_t next_null(const null_slots *span, int64_t row) {
             bits[row >> 3] |= (uint8_t)(!(is_null) << (row & 7));                        \
         }                                                                                \
     }                                                                                    \
-    static bool name##_holds(const null_slots *span) {                                         \
+    static bool name##_holds(const null_slots *span) {                                   \
         const type *values = span->values;                                               \
         for (int64_t row = next_null(span, 0); row < span->rows;                         \
              row = next_null(span, row + 1)) {                                           \
@@ -64,7 +64,7 @@ static int64_t next_null(const null_slots *span, int64_t row) {
         }                                                                                \
         return true;                                                                     \
     }                                                                                    \
-    static void name##_fill(void *to, const null_slots *span) {                                \
+    static void name##_fill(void *to, const null_slots *span) {                          \
         type *values = to;                                                               \
         for (int64_t row = next_null(span, 0); row < span->rows;                         \
              row = next_null(span, row + 1))                                             \
@@ -111,16 +111,14 @@ PyObject *core_valid_bits(PyObject *module, PyObject *args) {
     if (!(kind = kind_of(letter)))
         goto out;
     rows = values.len / kind->width;
-    Py_BEGIN_ALLOW_THREADS
-    nulls = kind->count(values.buf, rows);
-    Py_END_ALLOW_THREADS
-    if (!nulls) {
+    Py_BEGIN_ALLOW_THREADS nulls = kind->count(values.buf, rows);
+    Py_END_ALLOW_THREADS if (!nulls) {
         bits = Py_NewRef(Py_None);
-    } else if ((bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((rows + 7) / 8)))) {
+    }
+    else if ((bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((rows + 7) / 8)))) {
         uint8_t *at = (uint8_t *)PyBytes_AsString(bits);
 
-        Py_BEGIN_ALLOW_THREADS
-        memset(at, 0, (size_t)((rows + 7) / 8));
+        Py_BEGIN_ALLOW_THREADS memset(at, 0, (size_t)((rows + 7) / 8));
         kind->mark(values.buf, rows, at);
         Py_END_ALLOW_THREADS
     }
@@ -129,8 +127,8 @@ out:
     return bits ? Py_BuildValue("(NL)", bits, (long long)nulls) : NULL;
 }
 
-static int span_check(const Py_buffer *values, const Py_buffer *bits, const null_kind *kind,
-                      const null_slots *span) {
+static int span_check(const Py_buffer *values, const Py_buffer *bits,
+                      const null_kind *kind, const null_slots *span) {
     if (span->rows >= 0 && span->bit >= 0 && values->len / kind->width >= span->rows &&
         bits->len >= (span->bit + span->rows + 7) / 8)
         return 0;
@@ -152,13 +150,9 @@ static PyObject *over_nulls(PyObject *args, const char *format, bool fill) {
     span.values = values.buf, span.bits = bits.buf, span.bit = bit, span.rows = rows;
     if (!(kind = kind_of(letter)) || span_check(&values, &bits, kind, &span))
         goto out;
-    Py_BEGIN_ALLOW_THREADS
-    if (fill)
-        kind->fill(values.buf, &span);
-    else
-        held = kind->holds(&span);
-    Py_END_ALLOW_THREADS
-    result = PyBool_FromLong(held);
+    Py_BEGIN_ALLOW_THREADS if (fill) kind->fill(values.buf, &span);
+    else held = kind->holds(&span);
+    Py_END_ALLOW_THREADS result = PyBool_FromLong(held);
 out:
     PyBuffer_Release(&bits);
     PyBuffer_Release(&values);

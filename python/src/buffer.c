@@ -42,7 +42,8 @@ static int buffer_get(PyObject *op, Py_buffer *view, int flags) {
     core_buffer *self = (core_buffer *)op;
 
     if (self->build && (!self->build->build || self->build->epoch != self->build_epoch)) {
-        PyErr_SetString(PyExc_BufferError, "the build has ended, or this column has moved");
+        PyErr_SetString(PyExc_BufferError,
+                        "the build has ended, or this column has moved");
         view->obj = NULL;
         return -1;
     }

@@ -52,10 +52,9 @@ PyObject *core_build_begin(PyObject *op, PyObject *args) {
         Py_XDECREF(put.key.owner);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_build_begin(cache, put.key.bytes, schema, rows, &put.options, &build, &error);
-    Py_END_ALLOW_THREADS
-    Py_XDECREF(put.key.owner);
+    Py_BEGIN_ALLOW_THREADS rc =
+        fc_build_begin(cache, put.key.bytes, schema, rows, &put.options, &build, &error);
+    Py_END_ALLOW_THREADS Py_XDECREF(put.key.owner);
     if (rc) {
         core_raise(state, &error, key);
         goto failed;
@@ -104,10 +103,9 @@ static bool viewed(core_build *self, const char *what) {
 
 /* _target(index) -> (type, width, rows, values or None, bitmap or None) */
 static PyObject *build_target(PyObject *op, PyObject *args) {
-    static const char *const names[] = {
-        "ANY",
+    static const char *const names[] = {"ANY",
 #define FC_X(name, format, values) #name,
-        FC_TYPES(FC_X)
+                                        FC_TYPES(FC_X)
 #undef FC_X
     };
     core_build *self = build_of(op);
@@ -136,11 +134,8 @@ static PyObject *build_nulls(PyObject *op, PyObject *args) {
 
     if (!PyArg_ParseTuple(args, "L", &index) || !(target = target_of(self, index)))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_build_nulls(self->build, target, &error);
-    Py_END_ALLOW_THREADS
-    if (rc)
-        return core_raise(self->state, &error, NULL);
+    Py_BEGIN_ALLOW_THREADS rc = fc_build_nulls(self->build, target, &error);
+    Py_END_ALLOW_THREADS if (rc) return core_raise(self->state, &error, NULL);
     Py_RETURN_NONE;
 }
 
@@ -156,11 +151,8 @@ static PyObject *build_reserve(PyObject *op, PyObject *args) {
         !(target = target_of(self, index)) || viewed(self, "reserve"))
         return NULL;
     self->epoch++;
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_build_reserve(self->build, target, count, &error);
-    Py_END_ALLOW_THREADS
-    if (rc)
-        return core_raise(self->state, &error, NULL);
+    Py_BEGIN_ALLOW_THREADS rc = fc_build_reserve(self->build, target, count, &error);
+    Py_END_ALLOW_THREADS if (rc) return core_raise(self->state, &error, NULL);
     Py_RETURN_NONE;
 }
 
@@ -221,15 +213,12 @@ static PyObject *build_commit(PyObject *op, PyObject *args) {
     long long rows;
     int rc;
 
-    if (!PyArg_ParseTuple(args, "L", &rows) || ended(self) ||
-        viewed(self, "commit"))
+    if (!PyArg_ParseTuple(args, "L", &rows) || ended(self) || viewed(self, "commit"))
         return NULL;
     build = self->build;
     self->build = NULL; /* ended by the commit, on failure too */
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_build_commit(build, rows, &frame, &error);
-    Py_END_ALLOW_THREADS
-    build_end(self);
+    Py_BEGIN_ALLOW_THREADS rc = fc_build_commit(build, rows, &frame, &error);
+    Py_END_ALLOW_THREADS build_end(self);
     return rc ? core_raise(self->state, &error, NULL)
               : core_frame_new(self->state, frame, 0);
 }

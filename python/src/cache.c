@@ -9,7 +9,8 @@ static core_cache *cache_of(PyObject *self) {
 
 /* ---- Keys ---- */
 
-/* Keys come back with surrogate escapes where they were not UTF-8, so they go in so too. */
+/* Keys come back with surrogate escapes where they were not UTF-8, so they go in so too.
+ */
 int core_key_parse(PyObject *object, core_key *out) {
     Py_ssize_t size;
     char *data;
@@ -57,8 +58,7 @@ void core_cache_leave(core_cache *self) {
     if (--self->users || !self->closed || !cache)
         return;
     self->cache = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    fc_cache_close(cache);
+    Py_BEGIN_ALLOW_THREADS fc_cache_close(cache);
     Py_END_ALLOW_THREADS
 }
 
@@ -117,8 +117,7 @@ static void cache_dealloc(PyObject *op) {
         fc_cache *cache = self->cache;
 
         self->cache = NULL;
-        Py_BEGIN_ALLOW_THREADS
-        fc_cache_close(cache);
+        Py_BEGIN_ALLOW_THREADS fc_cache_close(cache);
         Py_END_ALLOW_THREADS
     }
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(op);
@@ -164,11 +163,8 @@ static PyObject *cache_open(PyObject *op, PyObject *args) {
         PyErr_SetString(PyExc_RuntimeError, "this Cache has been opened already");
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_cache_open(&cache, &options, &error);
-    Py_END_ALLOW_THREADS
-    if (rc)
-        return core_raise(self->state, &error, NULL);
+    Py_BEGIN_ALLOW_THREADS rc = fc_cache_open(&cache, &options, &error);
+    Py_END_ALLOW_THREADS if (rc) return core_raise(self->state, &error, NULL);
     self->cache = cache;
     Py_RETURN_NONE;
 }
@@ -306,10 +302,8 @@ failed:
 /* Runs `code`, which sets rc and error, without the GIL on a cache that stays open. */
 #define WITH_CACHE(self, code)                                                           \
     do {                                                                                 \
-        Py_BEGIN_ALLOW_THREADS                                                           \
-        code;                                                                            \
-        Py_END_ALLOW_THREADS                                                             \
-        core_cache_leave(self);                                                          \
+        Py_BEGIN_ALLOW_THREADS code;                                                     \
+        Py_END_ALLOW_THREADS core_cache_leave(self);                                     \
     } while (0)
 
 /* _delete(key, strict): whether it was there; strict: a miss is raised. */
@@ -387,7 +381,8 @@ static PyObject *cache_clear(PyObject *op, PyObject *unused) {
     if (!cache)
         return NULL;
     WITH_CACHE(self, rc = fc_cache_clear(cache, &count, &error));
-    return rc ? core_raise(self->state, &error, NULL) : PyLong_FromUnsignedLongLong(count);
+    return rc ? core_raise(self->state, &error, NULL)
+              : PyLong_FromUnsignedLongLong(count);
 }
 
 /* ---- Housekeeping ---- */
@@ -436,8 +431,7 @@ static PyObject *cache_wait(PyObject *op, PyObject *args) {
         core_key_parse(object, &key))
         return NULL;
     if ((cache = core_cache_enter(self))) {
-        WITH_CACHE(self,
-                   rc = fc_wait(cache, key.bytes, sequence, timeout_ms, &error));
+        WITH_CACHE(self, rc = fc_wait(cache, key.bytes, sequence, timeout_ms, &error));
         if (rc == 0 || rc == FC_E_TIMEOUT)
             result = PyBool_FromLong(rc == 0);
         else
@@ -445,109 +439,6 @@ static PyObject *cache_wait(PyObject *op, PyObject *args) {
     }
     Py_XDECREF(key.owner);
     return result;
-}
-
-typedef struct verify_call {
-    fc_cache *cache;
-    uint32_t flags;
-} verify_call;
-
-static int verify_run(void *argument, fc_report_fn report, void *context,
-                      fc_error *error) {
-    verify_call *call = argument;
-    return fc_cache_verify(call->cache, call->flags, report, context, error);
-}
-
-static PyObject *cache_verify(PyObject *op, PyObject *data) {
-    core_cache *self = cache_of(op);
-    verify_call call = {.flags = PyObject_IsTrue(data) > 0 ? FC_VERIFY_DATA : 0};
-    PyObject *list = PyList_New(0);
-    fc_error error;
-    int rc;
-
-    if (!list || !(call.cache = core_cache_enter(self))) {
-        Py_XDECREF(list);
-        return NULL;
-    }
-    rc = core_findings_run(verify_run, &call, list, &error);
-    core_cache_leave(self);
-    if (!PyErr_Occurred() && (rc == 0 || rc == FC_E_CORRUPT))
-        return list;
-    Py_DECREF(list);
-    return core_raise(self->state, &error, NULL);
-}
-
-/* ---- The walk over all frames ---- */
-
-typedef struct frame_walk {
-    fc_cursor *cursor;
-    core_cache *owner;
-} frame_walk;
-
-static void walk_destroy(PyObject *capsule) {
-    frame_walk *walk = PyCapsule_GetPointer(capsule, "framecache.cursor");
-
-    fc_cursor_close(walk->cursor);
-    core_cache_leave(walk->owner);
-    Py_DECREF((PyObject *)walk->owner);
-    PyMem_Free(walk);
-}
-
-static PyObject *cache_cursor(PyObject *op, PyObject *prefix) {
-    core_cache *self = cache_of(op);
-    frame_walk *walk = NULL;
-    PyObject *capsule = NULL;
-    core_key key = {0};
-    fc_cursor *cursor = NULL;
-    fc_cache *cache;
-    fc_error error;
-    int rc;
-
-    if (core_key_parse(prefix, &key) || !(cache = core_cache_enter(self))) {
-        Py_XDECREF(key.owner);
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_cursor_open(cache, key.bytes, &cursor, &error);
-    Py_END_ALLOW_THREADS
-    Py_XDECREF(key.owner);
-    if (rc)
-        core_raise(self->state, &error, NULL);
-    else if (!(walk = PyMem_Malloc(sizeof *walk)))
-        PyErr_NoMemory();
-    else {
-        walk->cursor = cursor;
-        walk->owner = self;
-        capsule = PyCapsule_New(walk, "framecache.cursor", walk_destroy);
-    }
-    if (capsule) {
-        Py_INCREF(op);
-        return capsule;
-    }
-    PyMem_Free(walk);
-    fc_cursor_close(cursor);
-    core_cache_leave(self);
-    return NULL;
-}
-
-/* _next(cursor) -> info, or None at the end. One file at most is opened: GIL kept. */
-static PyObject *cache_next(PyObject *op, PyObject *capsule) {
-    core_cache *self = cache_of(op);
-    frame_walk *walk = PyCapsule_GetPointer(capsule, "framecache.cursor");
-    fc_info info = {.size = sizeof info};
-    fc_error error;
-    int rc;
-
-    if (!walk)
-        return NULL;
-    if (self->closed)
-        return core_raise_closed(self->state, "the cache is closed: open another Cache()");
-    rc = fc_cursor_next(walk->cursor, &info, &error);
-    if (rc == FC_DONE)
-        Py_RETURN_NONE;
-    if (rc)
-        return core_raise(self->state, &error, NULL);
-    return core_info_dict(&info, info.leased ? Py_True : Py_False);
 }
 
 static PyMethodDef cache_methods[] = {
@@ -565,13 +456,14 @@ static PyMethodDef cache_methods[] = {
     {"clear", cache_clear, METH_NOARGS,
      "clear()\n--\n\nDelete all frames; returns how many. Readers keep what they hold."},
     {"stats", cache_stats, METH_NOARGS,
-     "stats()\n--\n\nThe counters and gauges of the cache, and of this process, as a dict."},
+     "stats()\n--\n\nThe counters and gauges of the cache, and of this process, as a "
+     "dict."},
     {"_tick", cache_tick, METH_O, "_tick(full) -> ms until the next"},
     {"_set_budget", cache_set_budget, METH_O, "_set_budget(text)"},
     {"_wait", cache_wait, METH_VARARGS, "_wait(key, sequence, timeout_ms) -> bool"},
-    {"_verify", cache_verify, METH_O, "_verify(data) -> findings"},
-    {"_cursor", cache_cursor, METH_O, "_cursor(prefix)"},
-    {"_next", cache_next, METH_O, "_next(cursor) -> info or None"},
+    {"_verify", core_cache_verify, METH_O, "_verify(data) -> findings"},
+    {"_cursor", core_cache_cursor, METH_O, "_cursor(prefix)"},
+    {"_next", core_cache_next, METH_O, "_next(cursor) -> info or None"},
     {"_put_stream", core_put_stream, METH_VARARGS, NULL},
     {"_put_array", core_put_array, METH_VARARGS, NULL},
     {"_put_columns", core_put_columns, METH_VARARGS, NULL},

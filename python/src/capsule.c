@@ -82,11 +82,10 @@ static PyObject *field_tuple(const struct ArrowSchema *field) {
 
     if (!metadata)
         return NULL;
-    return Py_BuildValue("(NsLNi)",
-                         PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name),
-                                              "surrogateescape"),
-                         field->format, (long long)field->flags, metadata,
-                         field->dictionary != NULL);
+    return Py_BuildValue(
+        "(NsLNi)",
+        PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "surrogateescape"),
+        field->format, (long long)field->flags, metadata, field->dictionary != NULL);
 }
 
 /* schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], metadata) */

@@ -1,7 +1,7 @@
 /* framecache._core: what the C files of the extension share. The extension is thin: it
- * turns Python arguments into calls of the public C API and results into objects; all that
- * knows pandas, numpy or polars is Python. It is built against the limited API of CPython
- * 3.11, so one binary serves all later versions. */
+ * turns Python arguments into calls of the public C API and results into objects; all
+ * that knows pandas, numpy or polars is Python. It is built against the limited API of
+ * CPython 3.11, so one binary serves all later versions. */
 #ifndef FC_PYTHON_CORE_H
 #define FC_PYTHON_CORE_H
 
@@ -20,27 +20,24 @@ typedef struct core_state {
 
 /* Everything below is guarded by the GIL. */
 typedef struct core_cache {
-    PyObject_HEAD
-    core_state *state;
+    PyObject_HEAD core_state *state;
     fc_cache *cache;
     Py_ssize_t users; /* calls without the GIL, cursors, builds: close() waits for them */
     bool closed;
 } core_cache;
 
 typedef struct core_frame {
-    PyObject_HEAD
-    core_state *state;
+    PyObject_HEAD core_state *state;
     fc_frame *frame;
-    int64_t first;  /* row 0 is this row of the frame as it was put */
+    int64_t first;   /* row 0 is this row of the frame as it was put */
     bool is_private; /* its columns may be written to */
-    PyObject *memo; /* of the Python half: what it has read from the schema */
+    PyObject *memo;  /* of the Python half: what it has read from the schema */
 } core_frame;
 
 /* Bytes that numpy and others may view. They belong to a frame, or to a build. */
 typedef struct core_build core_build;
 typedef struct core_buffer {
-    PyObject_HEAD
-    fc_frame *frame;
+    PyObject_HEAD fc_frame *frame;
     core_build *build;
     uint64_t build_epoch; /* the build's when this was made */
     void *data;
@@ -49,8 +46,7 @@ typedef struct core_buffer {
 } core_buffer;
 
 struct core_build {
-    PyObject_HEAD
-    core_state *state;
+    PyObject_HEAD core_state *state;
     core_cache *owner;
     fc_build *build;
     int64_t rows;
@@ -78,6 +74,11 @@ PyObject *core_info_dict(const fc_info *info, PyObject *leased);
 int core_findings_run(int (*call)(void *argument, fc_report_fn report, void *context,
                                   fc_error *error),
                       void *argument, PyObject *list, fc_error *error);
+
+/* walk.c: methods of the cache that go over all frames */
+PyObject *core_cache_verify(PyObject *self, PyObject *data);
+PyObject *core_cache_cursor(PyObject *self, PyObject *prefix);
+PyObject *core_cache_next(PyObject *self, PyObject *cursor);
 
 /* put.c: methods of the cache that take data */
 PyObject *core_put_stream(PyObject *self, PyObject *args);

@@ -1,4 +1,5 @@
-/* Raising: the classes are Python's (framecache/_errors.py), chosen and filled by make(). */
+/* Raising: the classes are Python's (framecache/_errors.py), chosen and filled by make().
+ */
 #include "core.h"
 
 PyObject *core_raise(core_state *state, const fc_error *error, PyObject *key) {

@@ -146,10 +146,9 @@ static Py_ssize_t frame_length(PyObject *op) {
 
 /* ---- Columns ---- */
 
-static const char *const type_names[] = {
-    "ANY",
+static const char *const type_names[] = {"ANY",
 #define FC_X(name, format, values) #name,
-    FC_TYPES(FC_X)
+                                         FC_TYPES(FC_X)
 #undef FC_X
 };
 
@@ -341,8 +340,7 @@ static int export_array(core_frame *self, const struct ArrowSchema *requested,
         rc = fc_frame_export_array(frame, NULL, out, &error);
     } else {
         fc_frame_retain(frame);
-        Py_BEGIN_ALLOW_THREADS
-        rc = fc_frame_export_array(frame, requested, out, &error);
+        Py_BEGIN_ALLOW_THREADS rc = fc_frame_export_array(frame, requested, out, &error);
         fc_frame_release(frame);
         Py_END_ALLOW_THREADS
     }
@@ -393,11 +391,11 @@ static PyObject *stream(core_frame *self, PyObject *requested, int64_t batch_row
     if (!frame || failed)
         return NULL;
     fc_frame_retain(frame);
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_frame_export_stream(frame, wanted, batch_rows, &out, &error);
+    Py_BEGIN_ALLOW_THREADS rc =
+        fc_frame_export_stream(frame, wanted, batch_rows, &out, &error);
     fc_frame_release(frame);
-    Py_END_ALLOW_THREADS
-    return rc ? core_raise(self->state, &error, NULL) : core_capsule_stream(&out);
+    Py_END_ALLOW_THREADS return rc ? core_raise(self->state, &error, NULL)
+                                   : core_capsule_stream(&out);
 }
 
 static PyObject *frame_c_stream(PyObject *op, PyObject *args, PyObject *kwargs) {
@@ -455,8 +453,11 @@ static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
     struct ArrowArray array, child;
     const struct ArrowSchema *wanted;
     struct ArrowSchema renamed, *children[1] = {&renamed};
-    struct ArrowSchema whole = {.format = "+s", .name = "", .n_children = 1,
-                                .children = children, .release = keep};
+    struct ArrowSchema whole = {.format = "+s",
+                                .name = "",
+                                .n_children = 1,
+                                .children = children,
+                                .release = keep};
     const fc_column *column = NULL;
     PyObject *schema;
     fc_error error;
@@ -524,12 +525,9 @@ static PyMemberDef frame_members[] = {
 };
 
 static PyType_Slot frame_slots[] = {
-    {Py_tp_dealloc, frame_dealloc},
-    {Py_tp_methods, frame_methods},
-    {Py_tp_getset, frame_getset},
-    {Py_tp_members, frame_members},
-    {Py_mp_length, frame_length},
-    {0, NULL},
+    {Py_tp_dealloc, frame_dealloc}, {Py_tp_methods, frame_methods},
+    {Py_tp_getset, frame_getset},   {Py_tp_members, frame_members},
+    {Py_mp_length, frame_length},   {0, NULL},
 };
 
 PyType_Spec core_frame_spec = {

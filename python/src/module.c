@@ -85,8 +85,7 @@ static PyObject *core_configure(PyObject *module, PyObject *args) {
     Py_XDECREF((PyObject *)state->frame_class);
     state->make_error = Py_NewRef(make_error);
     state->frame_class = (PyTypeObject *)Py_NewRef(frame_class);
-    state->frame_alloc =
-        (allocfunc)PyType_GetSlot(state->frame_class, Py_tp_alloc);
+    state->frame_alloc = (allocfunc)PyType_GetSlot(state->frame_class, Py_tp_alloc);
     Py_RETURN_NONE;
 }
 
@@ -95,7 +94,8 @@ static PyMethodDef module_methods[] = {
     {"doctor", core_doctor, METH_O, "doctor(dir or None) -> findings"},
     {"schema_make", core_schema_make, METH_O, "schema_make([(name, format)]) -> capsule"},
     {"schema_fields", core_schema_fields, METH_O,
-     "schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], metadata)"},
+     "schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], "
+     "metadata)"},
     {"valid_bits", core_valid_bits, METH_VARARGS,
      "valid_bits(values, kind) -> (bitmap or None, nulls)"},
     {"nulls_hold", core_nulls_hold, METH_VARARGS,

@@ -46,10 +46,9 @@ PyObject *core_put_stream(PyObject *op, PyObject *args) {
     }
     stream = *held; /* moved out: the library releases it */
     held->release = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_put_stream(cache, put.key.bytes, &stream, &put.options, &frame, &error);
-    Py_END_ALLOW_THREADS
-    core_cache_leave(self);
+    Py_BEGIN_ALLOW_THREADS rc =
+        fc_put_stream(cache, put.key.bytes, &stream, &put.options, &frame, &error);
+    Py_END_ALLOW_THREADS core_cache_leave(self);
     return done(self, &put, rc, frame, &error);
 }
 
@@ -65,10 +64,9 @@ static PyObject *put_borrowed(core_cache *self, core_put_args *put,
         Py_XDECREF(put->key.owner);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    rc = fc_put(cache, put->key.bytes, schema, array, &put->options, &frame, &error);
-    Py_END_ALLOW_THREADS
-    core_cache_leave(self);
+    Py_BEGIN_ALLOW_THREADS rc =
+        fc_put(cache, put->key.bytes, schema, array, &put->options, &frame, &error);
+    Py_END_ALLOW_THREADS core_cache_leave(self);
     return done(self, put, rc, frame, &error);
 }
 
@@ -166,8 +164,8 @@ static int table_view(put_table *table, PyObject *object, const void **out) {
 static int table_column(put_table *table, PyObject *column, struct ArrowSchema *schema,
                         struct ArrowArray *array);
 
-static int table_dictionary(put_table *table, PyObject *column, struct ArrowSchema *schema,
-                            struct ArrowArray *array) {
+static int table_dictionary(put_table *table, PyObject *column,
+                            struct ArrowSchema *schema, struct ArrowArray *array) {
     if (column == Py_None)
         return 0;
     schema->dictionary = table_alloc(table, 1, sizeof *schema);

@@ -11,7 +11,8 @@ typedef struct string_items {
     int kinds; /* of nulls met */
 } string_items;
 
-/* Which kind of null the item is; 0: none; -1 and an exception: neither string nor null. */
+/* Which kind of null the item is; 0: none; -1 and an exception: neither string nor null.
+ */
 static int null_kind(const string_items *encoding, PyObject *item, Py_ssize_t row) {
     if (PyUnicode_Check(item))
         return 0;
@@ -44,7 +45,8 @@ static int measure(string_items *encoding) {
     return 0;
 }
 
-static int store(const string_items *encoding, int64_t *offsets, char *data, uint8_t *bits) {
+static int store(const string_items *encoding, int64_t *offsets, char *data,
+                 uint8_t *bits) {
     int64_t at = 0;
 
     for (Py_ssize_t row = 0; row < encoding->rows; row++) {
@@ -55,7 +57,8 @@ static int store(const string_items *encoding, int64_t *offsets, char *data, uin
         if (item && PyUnicode_Check(item)) {
             const char *text = PyUnicode_AsUTF8AndSize(item, &size);
 
-            if (!text || at + size > encoding->bytes) { /* no other thread ran: cannot be */
+            if (!text ||
+                at + size > encoding->bytes) { /* no other thread ran: cannot be */
                 if (!PyErr_Occurred())
                     PyErr_SetString(PyExc_RuntimeError, "the strings changed meanwhile");
                 return -1;
@@ -93,8 +96,9 @@ out:
     return result;
 }
 
-/* encode_strings(object array, NA) -> (bitmap or None, offsets, data, nulls, kinds of null
- * met: 1 None, 2 NaN, 4 NA). The array must be contiguous. TypeError names the row. */
+/* encode_strings(object array, NA) -> (bitmap or None, offsets, data, nulls, kinds of
+ * null met: 1 None, 2 NaN, 4 NA). The array must be contiguous. TypeError names the row.
+ */
 PyObject *core_encode_strings(PyObject *module, PyObject *args) {
     string_items encoding = {0};
     Py_buffer view;
@@ -142,7 +146,8 @@ static PyObject *decode(const Py_buffer *data, const int64_t *offsets,
     return list;
 }
 
-/* decode_strings(data, offsets, bitmap or None, bit, rows, what stands for null) -> list */
+/* decode_strings(data, offsets, bitmap or None, bit, rows, what stands for null) -> list
+ */
 PyObject *core_decode_strings(PyObject *module, PyObject *args) {
     Py_buffer data, offsets, bits = {0};
     PyObject *missing, *result = NULL;
@@ -150,7 +155,8 @@ PyObject *core_decode_strings(PyObject *module, PyObject *args) {
     Py_ssize_t rows;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*z*LnO", &data, &offsets, &bits, &bit, &rows, &missing))
+    if (!PyArg_ParseTuple(args, "y*y*z*LnO", &data, &offsets, &bits, &bit, &rows,
+                          &missing))
         return NULL;
     if (rows < 0 || bit < 0 || offsets.len / 8 < rows + 1 ||
         (bits.buf && bits.len < (bit + rows + 7) / 8))
