@@ -266,6 +266,7 @@ int fc__pool_take(fc_cache *cache, uint64_t units, bool inlined, uint32_t *recor
 /* Frees pool records until `units` fit the budget, or all. */
 void fc__pool_trim(fc_cache *cache, uint64_t units, bool all);
 void fc__pool_to_limit(fc_cache *cache);
+void fc__pool_left(fc_cache *cache, uint64_t units); /* of a record that was in it */
 bool fc__pool_accepts(fc_cache *cache, uint64_t units);
 
 /* ---- room.c: making room ---- */

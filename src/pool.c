@@ -44,6 +44,14 @@ void fc__pool_add(fc_cache *cache, uint32_t record, uint64_t units) {
         free_hinted(cache, before);
 }
 
+/* The gauge is a sweep's sum, which may have missed this record: it stops at nothing. */
+void fc__pool_left(fc_cache *cache, uint64_t units) {
+    uint64_t pooled = atomic_load(&cache->control->pool_units);
+    while (!atomic_compare_exchange_weak(&cache->control->pool_units, &pooled,
+                                         pooled > units ? pooled - units : 0))
+        ;
+}
+
 static int take(fc_cache *cache, _Atomic uint32_t *place, uint32_t hint,
                 uint64_t exact_units, uint32_t *generation, fc__lock *lock) {
     fc__record *record = &cache->records[hint - 1];
@@ -55,7 +63,7 @@ static int take(fc_cache *cache, _Atomic uint32_t *place, uint32_t hint,
     if (fc__status_state(status) == FC__POOL && (!exact_units || units == exact_units) &&
         atomic_compare_exchange_strong(&record->status, &status,
                                        fc__status(FC__WRITING, *generation))) {
-        atomic_fetch_sub(&cache->control->pool_units, units);
+        fc__pool_left(cache, units);
         atomic_compare_exchange_strong(place, &hint, 0);
         return 0;
     }

@@ -128,7 +128,7 @@ static fc__reclaimed reclaim_pool(removal *r) {
     if (!atomic_compare_exchange_strong(&r->record->status, &seen,
                                         fc__status(FC__WRITING, generation)))
         return FC__GONE;
-    atomic_fetch_sub(&r->cache->control->pool_units, atomic_load(&r->record->charged));
+    fc__pool_left(r->cache, atomic_load(&r->record->charged));
     FC__STEP("pool-writing");
     to_free(r);
     return FC__DONE;
