@@ -129,6 +129,8 @@ static void after_fork_in_child(void) {
         cache->builds = NULL;
         cache->janitor.fd = -1;
         atomic_store(&cache->helper_running, false);
+        for (int i = 0; i < FC__COUNT_ALL; i++) /* the parent adds what it has counted */
+            atomic_store(&cache->counters[i], 0);
         fc__table_unlock_all(cache, true);
         fc__table_forget_idle(cache);
     }

@@ -251,9 +251,11 @@ void fc__table_lock_all(fc_cache *cache) {
 }
 
 void fc__table_unlock_all(fc_cache *cache, bool in_child) {
-    (void)in_child; /* the locks are plain words: the child's copy is its own */
-    for (uint32_t i = 0; i < FC__SHARDS; i++)
-        unlock(&cache->shards[i]);
+    for (uint32_t i = 0; i < FC__SHARDS; i++) {
+        if (in_child)
+            cache->shards[i].hits = 0; /* the parent's */
+        unlock(&cache->shards[i]); /* a plain word: the child's copy is its own */
+    }
 }
 
 /* In a forked child: the parent keeps its leases, the child gives up what it does not use.
