@@ -234,11 +234,12 @@ void fc__handles_free(fc__handle *list) {
         if (handle->base) {
             fc__private_forget(handle);
             fc__handle_release(handle->base);
-        }
-        else if (!current(handle))
-            fc__reclaim_record(cache, handle->record,
-                               fc__status(FC__LIVE, fc__word_generation(handle->word)),
-                               FC__RECLAIM_POOL, FC_MISS_DELETED);
+        } else if (!current(handle) &&
+                 fc__reclaim_record(cache, handle->record,
+                                    fc__status(FC__LIVE,
+                                               fc__word_generation(handle->word)),
+                                    FC__RECLAIM_POOL, FC_MISS_DELETED) == FC__LEASED)
+            fc__notice(cache); /* idle elsewhere, perhaps */
         fc__handle_free_frame(handle);
         fc__free(handle);
         fc__cache_unref(cache);
