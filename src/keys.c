@@ -19,10 +19,12 @@ int fc__check_key(fc_cache *cache, fc_bytes key, fc_error *error) {
 
 static int check_write(fc_cache *cache, fc_bytes key, fc_error *error) {
     int status = fc__check_key(cache, key, error);
-    if (!status && cache->read_only)
+    if (status)
+        return status;
+    if (cache->read_only)
         return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
                         cache->settings.dir);
-    return status;
+    return fc__control_present(cache, error);
 }
 
 int fc_contains(fc_cache *cache, fc_bytes key, fc_error *error) {
@@ -49,15 +51,14 @@ int fc_contains(fc_cache *cache, fc_bytes key, fc_error *error) {
                                   "%s/frames", cache->settings.dir);
         fc__os_sleep_ns(100000);
     }
-    return fc__miss(cache, hash, key, error);
+    status = fc__control_present(cache, error);
+    return status ? status : fc__miss(cache, hash, key, error);
 }
 
 int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error) {
     uint32_t slot;
     int64_t since;
     int status = check_write(cache, key, error);
-    if (!status)
-        status = fc__control_present(cache, error);
     if (status)
         return status;
     fc__hash hash = fc__hash_key(key);

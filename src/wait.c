@@ -60,9 +60,11 @@ int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms
         if (left <= 0)
             return fc__fail(error, FC_E_TIMEOUT, "key '%s' did not change in %lld ms",
                             fc__key_text(text, key), (long long)timeout_ms);
-        if (atomic_load(&cache->closed) || atomic_load(&cache->removed))
-            return fc__fail(error, FC_E_CLOSED, "the cache in %s was closed or removed",
+        if (atomic_load(&cache->closed))
+            return fc__fail(error, FC_E_CLOSED, "the cache in %s was closed",
                             cache->settings.dir);
+        if ((status = fc__control_present(cache, error)))
+            return status;
         fc__os_wait(&cache->control->wait_words[i], seen, left < step ? left : step,
                     FC__WAKE_ALL);
     }
