@@ -30,6 +30,12 @@ static inline uint64_t fc__word(uint64_t hash_high, uint32_t generation, uint32_
            (uint64_t)record << 1;
 }
 
+/* Never 0, so that no word of record 0 is 0, which is an empty slot. */
+static inline uint32_t fc__next_generation(uint32_t generation) {
+    uint32_t next = (generation + 1) & FC__GENERATION_MASK;
+    return next ? next : 1;
+}
+
 static inline uint32_t fc__word_record(uint64_t word) {
     return (uint32_t)(word >> 1) & FC__GENERATION_MASK;
 }

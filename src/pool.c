@@ -59,7 +59,7 @@ static int take(fc_cache *cache, _Atomic uint32_t *place, uint32_t hint,
         return FC_E_BUSY;
     uint64_t status = atomic_load(&record->status);
     uint64_t units = atomic_load(&record->charged);
-    *generation = fc__status_generation(status) + 1;
+    *generation = fc__next_generation(fc__status_generation(status));
     if (fc__status_state(status) == FC__POOL && (!exact_units || units == exact_units) &&
         atomic_compare_exchange_strong(&record->status, &status,
                                        fc__status(FC__WRITING, *generation))) {

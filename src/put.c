@@ -446,7 +446,7 @@ static void abandon(fc__writer *writer) {
     }
     fc__uncharge(cache, record, atomic_load(&record->charged));
     atomic_store(&record->segments, 0);
-    atomic_store(&record->status, fc__status(FC__FREE, writer->generation + 1));
+    atomic_store(&record->status, fc__status(FC__FREE, fc__next_generation(writer->generation)));
     fc__lock_release(cache, &writer->lock);
 }
 

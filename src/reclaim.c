@@ -76,7 +76,7 @@ static void leave_index(removal *r) {
 
 static void set_status(removal *r, fc__state state) {
     atomic_store(&r->record->status,
-                 fc__status(state, fc__status_generation(r->status) + 1));
+                 fc__status(state, fc__next_generation(fc__status_generation(r->status))));
 }
 
 static void to_pool(removal *r) {
