@@ -297,6 +297,9 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
         expires = FC__EXPIRES_NEVER;
     double cost = options->cost_s > 0 ? options->cost_s
                                       : fc__evict_default_cost(units * FC__PAGE);
+    /* Pairs with the fence of fc__index_find(): who reads a field of ours while looking for
+     * the record's former frame finds the slot of that one empty. */
+    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&r->hash_low, writer->hash.low, memory_order_relaxed);
     atomic_store_explicit(&r->hash_high, writer->hash.high, memory_order_relaxed);
     atomic_store_explicit(&r->expires_ns, expires, memory_order_relaxed);
