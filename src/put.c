@@ -357,6 +357,7 @@ static int publish_word(fc__writer *writer, bool map, published *p, fc_error *er
     fc_cache *cache = writer->cache;
     uint64_t word = fc__word(writer->hash.high, writer->generation, writer->record);
     char text[80];
+    bool starved = false;
     for (int attempt = 0; attempt < 4; attempt++) {
         int status = map_and_publish(writer, word, map, p);
         if (!status)
@@ -364,6 +365,11 @@ static int publish_word(fc__writer *writer, bool map, published *p, fc_error *er
         if (status == FC_E_CONFLICT)
             return fc__fail(error, status, "key '%s' lost the frame that was expected: get "
                             "it again", fc__key_text(text, key_of(writer)));
+        if (status == FC_E_NOMEM && !starved) { /* perhaps our idle mappings are too many */
+            starved = true;
+            fc__table_drop_idle(cache, false);
+            continue;
+        }
         if (status != FC_E_BUSY)
             return fc__fail_write(cache, status == FC_E_NOMEM ? ENOMEM : errno,
                                   "mapping the new frame", error);
@@ -564,6 +570,8 @@ int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **
     *out = NULL;
     if (writer->fork_generation != fc__fork_generation())
         return fc__fail(error, FC_E_INVALID, "a build belongs to the process that began it");
+    if (bytes > UINT64_MAX / 2) /* what follows rounds up */
+        return fc__fail_budget(cache, bytes / FC__PAGE, NULL, error);
     if (segment >= FC__MAX_SEGMENTS)
         return fc__fail(error, FC_E_INVALID, "more than %u segments", FC__MAX_SEGMENTS);
     int status = grow_grounds(writer, segment, error);
@@ -624,9 +632,9 @@ int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle
         status = charge(writer, more, error);
     if (!status)
         status = write_all(writer, content, &s, out, error);
+    release_grounds(writer, true); /* before the charge goes: it holds the pages */
     if (status)
         abandon(writer);
-    release_grounds(writer, true);
     return status;
 }
 
@@ -634,7 +642,7 @@ int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle
  * descriptors are closed, the record is the parent's. */
 void fc__writer_abort(fc__writer *writer) {
     bool own = writer->fork_generation == fc__fork_generation();
+    release_grounds(writer, own);
     if (own)
         abandon(writer);
-    release_grounds(writer, own);
 }
