@@ -289,8 +289,7 @@ class Frame(_core.Frame):
     def __getitem__(self, column: str | int) -> Column:
         return Column(self, layout_of(self).position(column))
 
-    def __iter__(self) -> Any:
-        raise TypeError("a Frame is not iterable: loop over frame.columns")
+    __iter__ = None  # neither rows nor columns by itself: loop over frame.columns
 
     def select(self, columns: Sequence[str | int]) -> Frame:
         """These columns in this order, by name or number; no copy.

@@ -444,19 +444,23 @@ static PyObject *cache_wait(PyObject *op, PyObject *args) {
 static PyMethodDef cache_methods[] = {
     {"_open", cache_open, METH_VARARGS, "_open(flags, settings)"},
     {"close", cache_close, METH_NOARGS,
-     "close()\n--\n\nLeave the cache. Frames, and what was made from them, stay valid; "
+     "close($self, /)\n--\n\nLeave the cache. Frames, and what was made from them, stay "
+     "valid; "
      "any other call\nraises `ClosedError`. Threads that are in a call finish it first."},
     {"get", (PyCFunction)(void (*)(void))cache_get, METH_VARARGS | METH_KEYWORDS,
-     "get(key, default=None)\n--\n\nThe `Frame` under `key`, or `default` if there is "
+     "get($self, key, default=None)\n--\n\nThe `Frame` under `key`, or `default` if "
+     "there is "
      "none."},
     {"_peek", cache_peek, METH_O, "The frame, not counted as a use."},
     {"_delete", cache_delete, METH_VARARGS, "_delete(key, strict) -> bool"},
     {"_touch", cache_touch, METH_VARARGS, "_touch(key, ttl_ms) -> bool"},
     {"_delete_prefix", cache_delete_prefix, METH_O, "_delete_prefix(prefix) -> int"},
     {"clear", cache_clear, METH_NOARGS,
-     "clear()\n--\n\nDelete all frames; returns how many. Readers keep what they hold."},
+     "clear($self, /)\n--\n\nDelete all frames; returns how many. Readers keep what they "
+     "hold."},
     {"stats", cache_stats, METH_NOARGS,
-     "stats()\n--\n\nThe counters and gauges of the cache, and of this process, as a "
+     "stats($self, /)\n--\n\nThe counters and gauges of the cache, and of this process, "
+     "as a "
      "dict."},
     {"_tick", cache_tick, METH_O, "_tick(full) -> ms until the next"},
     {"_set_budget", cache_set_budget, METH_O, "_set_budget(text)"},

@@ -486,7 +486,7 @@ static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
 
 static PyMethodDef frame_methods[] = {
     {"release", frame_release, METH_NOARGS,
-     "release()\n--\n\nGive up this reference. What was exported stays valid."},
+     "release($self, /)\n--\n\nGive up this reference. What was exported stays valid."},
     {"_column", frame_column, METH_O, NULL},
     {"_range", frame_range, METH_O, NULL},
     {"_select", frame_select, METH_O, NULL},
