@@ -37,7 +37,7 @@ typedef struct settings {
 
 /* Made-up flights: every tenth delay is missing. */
 static int fill(fc_build *build, int64_t rows, fc_error *error) {
-    static const char *const carriers[] = {"AA", "B6", "DL", "UA"};
+    static const char *const carriers[] = {"UA", "DL", "AA", "B6"};
     fc_target *delay = fc_build_column(build, 0);
     fc_target *distance = fc_build_column(build, 1);
     fc_target *carrier = fc_build_column(build, 2);
