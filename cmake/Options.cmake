@@ -43,7 +43,8 @@ if(FRAMECACHE_SANITIZE)
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         # With sanitizers gcc warns of what it would otherwise see to be fine; and it says
         # that the thread sanitizer does not know fences (which each have a comment).
-        target_compile_options(framecache_flags INTERFACE -Wno-maybe-uninitialized)
+        target_compile_options(framecache_flags INTERFACE -Wno-maybe-uninitialized
+            -Wno-format-truncation)
         if(FRAMECACHE_SANITIZE STREQUAL "thread")
             target_compile_options(framecache_flags INTERFACE -Wno-tsan)
         endif()

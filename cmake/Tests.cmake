@@ -1,5 +1,5 @@
-# Every test_*.c in tests/, tests/proc/ and tests/fault/ is a program and a ctest of its own, linked
-# to framecache_internal and to what stands in tests/support*.c.
+# Every test_*.c in tests/, tests/proc/ and tests/fault/ is a program and a ctest of its
+# own, linked to framecache_internal and to what stands in tests/support*.c.
 find_library(CMOCKA_LIBRARY cmocka REQUIRED)
 find_path(CMOCKA_INCLUDE_DIR cmocka.h REQUIRED)
 
