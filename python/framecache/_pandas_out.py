@@ -306,9 +306,11 @@ def dataframe(frame: Frame, mode: str, strict: bool) -> pd.DataFrame:
     import pandas as pd
 
     reader = _Reader(frame, mode, strict)
-    if not reader.meta.plain:  # columns of several levels and such, made by pyarrow
-        return frame.to_arrow().to_pandas()
     names = reader.layout.names
+    if not reader.meta.plain:  # columns of several levels and such: pyarrow restores them
+        if strict:
+            raise refuse_copy(names[0] if names else "", "pyarrow restores its labels")
+        return frame.to_arrow().to_pandas()
     named = {name: position for position, name in enumerate(names)}
     index = _index(reader, named)
     hidden = {d for d in reader.meta.levels if isinstance(d, str)}

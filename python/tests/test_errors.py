@@ -1,5 +1,6 @@
 """The exceptions and the pure parts: durations, settings, null bits."""
 
+import pickle
 from datetime import timedelta
 
 import framecache
@@ -52,6 +53,9 @@ def test_code_has_its_class(code: str, cls: str, builtin: type) -> None:
     assert str(error) == "what, limit, remedy"
     if isinstance(error, OSError):
         assert error.errno == 28
+    again = pickle.loads(pickle.dumps(error))  # as multiprocessing hands it over
+    assert type(again) is type(error) and str(again) == str(error)
+    assert (again.code, again.sys_errno) == (code, 28)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,8 @@ def test_miss_says_why(miss: int, cls: str, reason: str) -> None:
     assert type(error) is getattr(framecache, cls)
     assert isinstance(error, KeyError)
     assert (error.key, error.reason, error.age) == ("key", reason, 1.5)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.reason, again.age) == (type(error), reason, 1.5)
     unknown = make("FC_E_MISS", miss=miss, age_ms=-1)
     assert isinstance(unknown, framecache.MissError) and unknown.age is None
 

@@ -415,6 +415,11 @@ def test_pandas_metadata_of_pyarrow_is_honoured(cache: framecache.Cache) -> None
     for frame in frames:
         with cache.put("k", pa.Table.from_pandas(frame)) as stored:
             assert_frame_equal(stored.to_pandas(), frame)
+    with (
+        cache.put("k", pa.Table.from_pandas(frames[2])) as stored,
+        pytest.raises(framecache.ColumnTypeError, match="without a copy"),
+    ):
+        stored.to_pandas(require_zero_copy=True)
 
 
 def test_nulls_of_others_become_nan(cache: framecache.Cache) -> None:
