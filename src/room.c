@@ -149,7 +149,7 @@ static void evict_until(eviction *e) {
 
 static eviction eviction_for(fc_cache *cache, uint64_t units) {
     uint64_t budget = atomic_load(&cache->control->budget_units);
-    uint64_t low = budget / 100 * atomic_load(&cache->control->low_percent);
+    uint64_t low = budget * atomic_load(&cache->control->low_percent) / 100;
     return (eviction){.cache = cache,
                       .units = units,
                       .goal = units <= low / 2 ? low : budget,
@@ -239,7 +239,7 @@ int fc__fail_budget(fc_cache *cache, uint64_t asked_units, const fc__shortage *s
 
 void fc__evict_to_low(fc_cache *cache) {
     uint64_t budget = atomic_load(&cache->control->budget_units);
-    uint64_t high = budget / 100 * atomic_load(&cache->control->high_percent);
+    uint64_t high = budget * atomic_load(&cache->control->high_percent) / 100;
     if (fc__used_units(cache) <= high)
         return;
     eviction e = eviction_for(cache, 0);

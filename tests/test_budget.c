@@ -1,0 +1,230 @@
+/* Exact accounting: charge, uncharge, repair; and the budget as programs see it. */
+#include "support_proc.h"
+
+#include <sys/statvfs.h>
+
+#define ROWS 131072 /* two columns of 1 MiB */
+
+static fc__record *some_record(fc_cache *cache) {
+    return &cache->records[5];
+}
+
+static void charge_and_uncharge_move_used_and_the_record_alike(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    fc__record *record = some_record(cache);
+    uint64_t before = fc__used_units(cache);
+    (void)state;
+
+    assert_int_equal(before, fc__control_units(cache));
+    assert_int_equal(fc__charge(cache, record, 7), 0);
+    assert_int_equal(fc__charge(cache, record, 3), 0);
+    assert_int_equal(record->charged, 10);
+    assert_int_equal(fc__used_units(cache), before + 10);
+    fc__uncharge(cache, record, 4);
+    assert_int_equal(record->charged, 6);
+    assert_int_equal(fc__used_units(cache), before + 6);
+    fc__uncharge(cache, record, 6);
+    assert_int_equal(fc__used_units(cache), before);
+    assert_int_equal(record->intent, 0);
+    fc_cache_close(cache);
+}
+
+static void charge_beyond_the_budget_changes_nothing(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    fc__record *record = some_record(cache);
+    uint64_t used = cache->control->used;
+    uint64_t room = cache->control->budget_units - fc__used_units(cache);
+    (void)state;
+
+    assert_int_equal(fc__charge(cache, record, room + 1), FC_E_BUDGET);
+    assert_int_equal(cache->control->used, used);
+    assert_int_equal(record->charged, 0);
+    assert_int_equal(record->intent, 0);
+    assert_int_equal(fc__charge(cache, record, room), 0); /* the last page of it fits */
+    assert_int_equal(fc__charge(cache, record, 1), FC_E_BUDGET);
+    fc__uncharge(cache, record, room);
+    fc_cache_close(cache);
+}
+
+static void repair_brings_used_to_the_sum_of_the_charges(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    uint64_t units = fc__used_units(cache);
+    (void)state;
+
+    assert_int_equal(fc__budget_repair(cache), 0);
+    cache->control->used += 9ull << 24; /* as a kill between the steps leaves it */
+    assert_int_equal(fc__budget_repair(cache), 1);
+    assert_int_equal(fc__used_units(cache), units);
+    assert_int_equal(fc__budget_repair(cache), 0);
+    fc_cache_close(cache);
+}
+
+static void repair_keeps_off_while_a_charge_is_under_way(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    uint64_t wrong;
+    (void)state;
+
+    cache->control->used += 9ull << 24;
+    wrong = cache->control->used;
+    some_record(cache)->intent = 3;
+    assert_int_equal(fc__budget_repair(cache), FC_E_BUSY);
+    assert_int_equal(cache->control->used, wrong);
+    some_record(cache)->intent = 0;
+    assert_int_equal(fc__budget_repair(cache), 1);
+    fc_cache_close(cache);
+}
+
+/* ---- As programs see it ---- */
+
+static void used_is_what_lies_on_disk_after_each_step(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    (void)state;
+
+    must_be_clean(cache);
+    must_put(cache, "small", 3, 1);
+    must_be_clean(cache);
+    must_put(cache, "big", ROWS, 1);
+    must_be_clean(cache);
+    for (int i = 0; i < 5; i++) {
+        must_put(cache, "big", i % 2 ? ROWS : ROWS * 2 / 3, i);
+        must_put(cache, "small", i % 2 ? 3 : 3000, i);
+    }
+    fc_stats stats = stats_of(cache);
+    assert_true(stats.pool_bytes > 0);
+    assert_int_equal(stats.used_bytes,
+                     stats.control_bytes + stats.hot_bytes + stats.pool_bytes);
+    must_be_clean(cache);
+    assert_int_equal(stats_of(cache).pool_bytes, 0);
+    assert_int_equal(fc_delete(cache, fc_str("big"), NULL), 0);
+    assert_int_equal(fc_cache_clear(cache, NULL, NULL), 0);
+    must_be_clean(cache);
+    stats = stats_of(cache);
+    assert_int_equal(stats.used_bytes, stats.control_bytes);
+    fc_cache_close(cache);
+}
+
+static void frame_larger_than_the_budget_is_refused_and_nothing_else_goes(void **state) {
+    fc_options options = options_in(private_dir());
+    fc_build *build;
+    fc_error error;
+    (void)state;
+
+    options.budget = "5MiB";
+    options.reclaim_wait = "60s"; /* it must not wait, either */
+    fc_cache *cache = open_with(&options);
+    must_put(cache, "here", ROWS, 1);
+    must_put(cache, "too", 10, 2);
+    int64_t start = now_ms();
+    assert_int_equal(put_numbers(cache, fc_str("huge"), 3 * ROWS, 1, NULL, NULL, &error),
+                     FC_E_BUDGET);
+    assert_true(error.asked_bytes >= 6 * MIB);
+    assert_int_equal(error.budget_bytes, 5 * MIB);
+    assert_non_null(strstr(error.message, "FRAMECACHE_BUDGET"));
+    assert_int_equal(put_numbers(cache, fc_str("here"), 3 * ROWS, 1, NULL, NULL, &error),
+                     FC_E_BUDGET);
+    assert_int_equal(
+        begin_numbers(cache, fc_str("huge"), 6 * ROWS, 1, NULL, &build, &error),
+        FC_E_BUDGET);
+    assert_null(build);
+    assert_true(now_ms() - start < 50000);
+    fc_frame_release(must_get(cache, "here", ROWS, 1));
+    fc_frame_release(must_get(cache, "too", 10, 2));
+    assert_int_equal(stats_of(cache).evicted, 0);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* One over half the budget cannot stand beside its old version, yet can be replaced. */
+static void frame_over_half_the_budget_is_replaced(void **state) {
+    fc_options options = options_in(private_dir());
+    (void)state;
+
+    options.budget = "5MiB";
+    fc_cache *cache = open_with(&options);
+    for (int i = 0; i < 4; i++) {
+        must_put(cache, "key", 2 * ROWS, i);
+        fc_frame_release(must_get(cache, "key", 2 * ROWS, i));
+    }
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void squeezed_budget_evicts_at_once_and_for_all(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_in(dir), *other = open_in(dir);
+    char name[16];
+    fc_error error;
+    (void)state;
+
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "key-%d", i);
+        must_put(cache, name, ROWS, i);
+    }
+    assert_int_equal(fc_cache_set_budget(cache, "7MiB", &error), 0);
+    fc_stats stats = stats_of(other);
+    assert_int_equal(stats.budget_bytes, 7 * MIB);
+    assert_true(stats.used_bytes <= 7 * MIB && stats.frames >= 2);
+    assert_int_equal(put_numbers(other, fc_str("huge"), 4 * ROWS, 1, NULL, NULL, &error),
+                     FC_E_BUDGET);
+    assert_int_equal(fc_cache_set_budget(cache, "much", &error), FC_E_INVALID);
+    assert_non_null(strstr(error.message, "much"));
+    assert_int_equal(fc_cache_set_budget(cache, "8KiB", &error), FC_E_INVALID);
+    assert_int_equal(stats_of(cache).budget_bytes, 7 * MIB);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+    fc_cache_close(other);
+}
+
+static void budget_in_percent_is_of_the_file_system(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    struct statvfs fs;
+    (void)state;
+
+    assert_int_equal(fc_cache_set_budget(cache, "25%", NULL), 0);
+    assert_int_equal(statvfs("/dev/shm", &fs), 0);
+    uint64_t quarter = fs.f_blocks * fs.f_frsize / 4;
+    uint64_t budget = stats_of(cache).budget_bytes;
+    assert_true(budget <= quarter && budget + 4096 >= quarter);
+    assert_string_equal(stats_of(cache).budget_rule, "setting");
+    assert_int_equal(fc_cache_set_budget(cache, "auto", NULL), 0);
+    fc_stats stats = stats_of(cache);
+    assert_true(stats.budget_bytes <= fs.f_blocks * fs.f_frsize / 2);
+    assert_string_not_equal(stats.budget_rule, "setting");
+    fc_cache_close(cache);
+}
+
+static void what_is_there_at_attach_counts_and_is_trimmed(void **state) {
+    const char *dir = private_dir();
+    fc_options options = options_in(dir);
+    fc_cache *cache = open_with(&options);
+    char name[16];
+    (void)state;
+
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "key-%d", i);
+        must_put(cache, name, ROWS, i);
+    }
+    fc_cache_close(cache);
+    options.budget = "9MiB";
+    cache = open_with(&options);
+    fc_stats stats = stats_of(cache);
+    assert_true(stats.used_bytes <= 9 * MIB && stats.frames > 0);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(charge_and_uncharge_move_used_and_the_record_alike),
+        cmocka_unit_test(charge_beyond_the_budget_changes_nothing),
+        cmocka_unit_test(repair_brings_used_to_the_sum_of_the_charges),
+        cmocka_unit_test(repair_keeps_off_while_a_charge_is_under_way),
+        cmocka_unit_test(used_is_what_lies_on_disk_after_each_step),
+        cmocka_unit_test(frame_larger_than_the_budget_is_refused_and_nothing_else_goes),
+        cmocka_unit_test(frame_over_half_the_budget_is_replaced),
+        cmocka_unit_test(squeezed_budget_evicts_at_once_and_for_all),
+        cmocka_unit_test(budget_in_percent_is_of_the_file_system),
+        cmocka_unit_test(what_is_there_at_attach_counts_and_is_trimmed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
