@@ -75,6 +75,15 @@ fc_options options_in(const char *dir) {
                         .janitor = "off"};
 }
 
+const char *private_dir_again(void) {
+    static const char *path;
+
+    if (!path)
+        path = private_dir();
+    remove_tree(path);
+    return path;
+}
+
 /* For children too, so no cmocka here. */
 fc_cache *open_with(const fc_options *options) {
     fc_cache *cache;

@@ -30,6 +30,8 @@
 
 /* A path that does not exist yet; good until the program ends. */
 const char *private_dir(void);
+/* The same path each time, with nothing there. */
+const char *private_dir_again(void);
 void remove_tree(const char *path);
 
 /* Threads and janitor off, 64 MiB, 256 records: what most tests want. */
