@@ -6,7 +6,7 @@
 #include "bench.h"
 #include <stdlib.h>
 
-enum { MANY = 60000, FEW = 10, ROUNDS = 11, WARM_GETS = 100000, PUTS = 200 };
+enum { MANY = 60000, FEW = 10, ROUNDS = 11, WARM_GETS = 500000, PUTS = 200 };
 
 typedef struct side {
     const char *dir;
