@@ -299,6 +299,16 @@ def test_well_formed_raw_array_goes_in(cache: framecache.Cache) -> None:
         assert pa.table(frame).column(0).to_pylist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("format", "width"), [(b"tiM", 4), (b"tiD", 8)])
+def test_intervals_that_pyarrow_cannot_make(
+    cache: framecache.Cache, format: bytes, width: int
+) -> None:
+    raw = _Raw(format, 2, 4)
+    with cache.put("k", raw) as frame:
+        assert frame.schema.formats == [format.decode()]
+        assert bytes(frame._column(0)[7]) == bytes(raw.values)[: 4 * width]
+
+
 @pytest.mark.parametrize(
     ("format", "n_buffers", "length"),
     [(b"q?", 2, 4), (None, 2, 4), (b"", 2, 4), (b"ts", 2, 4), (b"l", 1, 4), (b"l", 3, 4),
