@@ -83,12 +83,13 @@ static int open_directory(fc_cache *cache, bool create, fc_error *error) {
     return check_owner(cache, &info, error);
 }
 
+/* The mode of the directory, its set-group-id bit too: so files come to its group. */
 static int open_frames(fc_cache *cache, bool create, fc_error *error) {
     struct stat info;
     if (create && fc__os_stat(cache->dir, &info) == 0 &&
         fc__os_mkdir(cache->dir, "frames", info.st_mode & 0777) == 0) {
         cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);
-        if (cache->frames >= 0 && fc__os_chmod(cache->frames, info.st_mode & 0777) < 0)
+        if (cache->frames >= 0 && fc__os_chmod(cache->frames, info.st_mode & 07777) < 0)
             return fail_directory(cache, errno, "set the mode of frames in", error);
     } else
         cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);

@@ -305,11 +305,15 @@ const char *faults_of(fc_cache *cache) {
 void must_be_clean(fc_cache *cache) {
     fc_error error = {0};
 
-    if (fc_cache_tick(cache, FC_TICK_FULL, NULL, &error))
-        fail_msg("tick: %s", error.message);
+    if (fc_cache_tick(cache, FC_TICK_FULL, NULL, &error)) {
+        fprintf(stderr, "tick: %s\n", error.message);
+        CHECK(!"housekeeping works");
+    }
     const char *found = faults_of(cache);
-    if (*found)
-        fail_msg("%s", found);
+    if (*found) {
+        fprintf(stderr, "%s", found);
+        CHECK(!"the cache is clean");
+    }
 }
 
 void must_be_clean_in(const char *dir) {
