@@ -34,6 +34,7 @@ static bool within(uint64_t offset, uint64_t bytes, uint64_t limit) {
 bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
     return bytes >= sizeof *m && m->magic == FC__MANIFEST_MAGIC &&
            m->version == FC__MANIFEST_VERSION && m->header_bytes == sizeof *m &&
+           m->committed <= 1 &&
            m->key_bytes >= 1 && m->key_bytes <= FC__KEY_BYTES &&
            m->segment_count <= FC__MAX_SEGMENTS && m->segments_offset % 8 == 0 &&
            m->segments_offset >= sizeof *m + m->key_bytes &&

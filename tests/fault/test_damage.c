@@ -1,0 +1,486 @@
+/* Damaged, foreign and vanished files: a cache may forget, it may not lie nor crash. */
+#include "support_proc.h"
+
+#include "frames/frames.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROWS 131072 /* two segments of 1 MiB */
+
+static int open_file(const char *dir, const char *name, int flags) {
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, flags | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void fill(const char *dir) {
+    fc_cache *cache = open_in(dir);
+    must_put(cache, "small", 3, 1);
+    must_put(cache, "big", ROWS, 2);
+    fc_cache_close(cache);
+}
+
+static int count_files(const char *dir) {
+    char path[200];
+    int count = -2;
+
+    snprintf(path, sizeof path, "%s/frames", dir);
+    DIR *entries = opendir(path);
+    while (readdir(entries))
+        count++;
+    closedir(entries);
+    return count;
+}
+
+/* Empty, and in working order. */
+static void must_be_made_anew(const char *dir) {
+    fc_cache *cache = open_in(dir);
+
+    must_miss(cache, "small", FC_MISS_NEVER);
+    must_miss(cache, "big", FC_MISS_NEVER);
+    assert_int_equal(count_files(dir), 0);
+    must_put(cache, "small", 3, 9);
+    fc_frame_release(must_get(cache, "small", 3, 9));
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* ---- control ---- */
+
+static void truncated_control_means_an_empty_cache(void **state) {
+    const char *dir = private_dir_again();
+    struct stat info;
+    (void)state;
+
+    fill(dir);
+    int fd = open_file(dir, "control", O_RDWR);
+    assert_int_equal(fstat(fd, &info), 0);
+    close(fd);
+    const off_t lengths[] = {0, 1, 63, 4096, info.st_size / 2, info.st_size - 1,
+                             info.st_size + 4096};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        dir = private_dir_again();
+        fill(dir);
+        fd = open_file(dir, "control", O_RDWR);
+        assert_int_equal(ftruncate(fd, lengths[i]), 0);
+        close(fd);
+        must_be_made_anew(dir);
+    }
+}
+
+static void missing_control_means_an_empty_cache(void **state) {
+    const char *dir = private_dir_again();
+    char path[200];
+    (void)state;
+
+    fill(dir);
+    snprintf(path, sizeof path, "%s/control", dir);
+    assert_int_equal(unlink(path), 0);
+    must_be_made_anew(dir);
+}
+
+static void overwrite(const char *dir, off_t from, size_t bytes, uint64_t seed) {
+    uint8_t *noise = malloc(bytes);
+    int fd = open_file(dir, "control", O_RDWR);
+
+    for (size_t i = 0; i < bytes; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        noise[i] = (uint8_t)(seed >> 56);
+    }
+    assert_int_equal(pwrite(fd, noise, bytes, from), bytes);
+    close(fd);
+    free(noise);
+}
+
+static void control_of_random_bytes_means_an_empty_cache(void **state) {
+    struct stat info;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        const char *dir = private_dir_again();
+        fill(dir);
+        int fd = open_file(dir, "control", O_RDWR);
+        assert_int_equal(fstat(fd, &info), 0);
+        close(fd);
+        overwrite(dir, 0, (size_t)info.st_size, seed);
+        must_be_made_anew(dir);
+    }
+}
+
+/* Any 200 bytes behind the identity: forgotten or not, nothing false is told. */
+static void control_with_random_patches_lies_to_nobody(void **state) {
+    uint64_t kept = 0, seed = 77;
+    (void)state;
+
+    for (int i = 0; i < 150; i++) {
+        const char *dir = private_dir_again();
+        fc_error error = {0};
+        fc_frame *frame;
+        fc_cache *cache;
+        struct stat info;
+        fill(dir);
+        int fd = open_file(dir, "control", O_RDWR);
+        assert_int_equal(fstat(fd, &info), 0);
+        close(fd);
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        off_t at = (off_t)((seed >> 20) % (uint64_t)(info.st_size - 200));
+        overwrite(dir, at, 200, seed);
+        fc_options options = options_in(dir);
+        int status = fc_cache_open(&cache, &options, &error);
+        if (status == FC_E_VERSION)
+            continue;
+        assert_int_equal(status, 0);
+        status = fc_get(cache, fc_str("big"), 0, &frame, &error);
+        assert_true(status == 0 || status == FC_E_MISS || status == FC_E_CORRUPT);
+        if (!status)
+            assert_true(are_numbers(frame, ROWS, 2));
+        kept += status == 0;
+        fc_frame_release(frame);
+        status = put_numbers(cache, fc_str("new"), 5, 5, NULL, NULL, &error);
+        assert_true(status == 0 || status == FC_E_BUDGET);
+        if (!status)
+            fc_frame_release(must_get(cache, "new", 5, 5));
+        fc_cache_close(cache);
+        cache = open_in(dir); /* alone again: what does not hold is made anew */
+        must_be_clean(cache);
+        fc_cache_close(cache);
+    }
+    assert_true(kept > 0); /* patches of ghosts or counters cost no frame */
+}
+
+static void control_of_another_boot_means_an_empty_cache(void **state) {
+    const char *dir = private_dir_again();
+    (void)state;
+
+    fill(dir);
+    int fd = open_file(dir, "control", O_RDWR);
+    assert_int_equal(pwrite(fd, "1", 1, offsetof(fc__control, boot_id) + 3), 1);
+    assert_int_equal(pwrite(fd, "2", 1, offsetof(fc__control, boot_id) + 4), 1);
+    close(fd);
+    must_be_made_anew(dir);
+}
+
+static void newer_format_is_refused_and_nothing_is_touched(void **state) {
+    const char *dir = private_dir_again();
+    fc_options options = options_in(dir);
+    uint32_t version = FC__CONTROL_VERSION + 1, found;
+    struct stat before, after;
+    fc_cache *cache;
+    fc_error error;
+    (void)state;
+
+    fill(dir);
+    int files = count_files(dir);
+    int fd = open_file(dir, "control", O_RDWR);
+    assert_int_equal(pwrite(fd, &version, 4, offsetof(fc__control, version)), 4);
+    assert_int_equal(fstat(fd, &before), 0);
+    for (uint32_t flags = 0; flags < 2; flags++) {
+        options.flags = flags ? FC_RDONLY : FC_NO_THREADS;
+        assert_int_equal(fc_cache_open(&cache, &options, &error), FC_E_VERSION);
+        assert_null(cache);
+        assert_non_null(strstr(error.message, "upgrade"));
+    }
+    assert_int_equal(count_files(dir), files);
+    assert_int_equal(pread(fd, &found, 4, offsetof(fc__control, version)), 4);
+    assert_int_equal(found, version);
+    assert_int_equal(fstat(fd, &after), 0);
+    assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+    close(fd);
+}
+
+static void damaged_control_is_not_made_anew_under_others(void **state) {
+    const char *dir = private_dir_again();
+    fc_options options = options_in(dir);
+    fc_cache *second;
+    fc_error error;
+    (void)state;
+
+    fc_cache *first = open_in(dir);
+    must_put(first, "key", 3, 1);
+    fc_frame *frame = must_get(first, "key", 3, 1);
+    uint64_t magic = first->control->magic;
+    first->control->magic = 5;
+    assert_int_equal(fc_cache_open(&second, &options, &error), FC_E_BUSY);
+    assert_true(are_numbers(frame, 3, 1));
+    first->control->magic = magic;
+    second = open_with(&options);
+    fc_frame_release(must_get(second, "key", 3, 1));
+    fc_cache_close(second);
+    fc_frame_release(frame);
+    must_be_clean(first);
+    fc_cache_close(first);
+}
+
+/* ---- Manifests and segments ---- */
+
+static void name_of(fc_cache *cache, const char *key, char out[24], int segment) {
+    char name[16];
+    uint32_t slot;
+    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+
+    assert_true(word != 0);
+    fc__manifest_name(name, fc__word_record(word));
+    snprintf(out, 24, segment < 0 ? "%s" : "%s.s%d", name, segment);
+}
+
+static int open_frame_file(fc_cache *cache, const char *key, int segment) {
+    char name[24];
+
+    name_of(cache, key, name, segment);
+    fc__table_drop_idle(cache, false);
+    int fd = openat(cache->frames, name, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* A get of a frame whose manifest was changed: it says so once, or misses; then misses. */
+static void must_be_dropped(fc_cache *cache, const char *key, long at) {
+    fc_error error = {0};
+    fc_frame *frame;
+    int status = fc_get(cache, fc_str(key), 0, &frame, &error);
+
+    if (status != FC_E_CORRUPT && status != FC_E_MISS)
+        fail_msg("byte %ld: %s %s", at, fc_error_name(status), error.message);
+    assert_null(frame);
+    if (status == FC_E_CORRUPT)
+        assert_non_null(strstr(error.message, "put it again"));
+    status = fc_get(cache, fc_str(key), 0, &frame, &error);
+    if (status != FC_E_MISS || error.miss != FC_MISS_CORRUPT)
+        fail_msg("byte %ld, once more: %s %s", at, fc_error_name(status), error.message);
+}
+
+static void flip_each_byte(int64_t rows, size_t from, size_t limit, size_t step) {
+    fc_cache *cache = open_in(private_dir_again());
+    uint8_t byte;
+
+    must_put(cache, "key", rows, 1);
+    /* Behind the body lies the data, which the manifest's own checksum does not cover. */
+    fc_frame *frame = must_get(cache, "key", rows, 1);
+    const fc__manifest *m = ((fc__handle *)fc__frame_context(frame))->manifest;
+    size_t end = (size_t)(m->body_offset + m->body_bytes);
+    fc_frame_release(frame);
+    for (size_t at = from; at < end && at < limit; at += step) {
+        if (at >= offsetof(fc__manifest, dead) && at < offsetof(fc__manifest, dead) + 4)
+            continue; /* a mark, not damage: below */
+        must_put(cache, "key", rows, 1);
+        int fd = open_frame_file(cache, "key", -1);
+        assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+        byte ^= (uint8_t)(1u << at % 8);
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+        close(fd);
+        must_be_dropped(cache, "key", (long)at);
+    }
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void every_flipped_byte_of_a_manifest_is_found_out(void **state) {
+    (void)state;
+    flip_each_byte(3, 0, 100000, 1);
+}
+
+static void every_flipped_byte_of_a_big_frames_manifest_is_found_out(void **state) {
+    (void)state;
+    flip_each_byte(ROWS, 0, sizeof(fc__manifest) + 64, 1);
+}
+
+static void frame_marked_dead_is_never_served(void **state) {
+    fc_cache *cache = open_in(private_dir_again());
+    uint32_t mark = 1;
+    fc_frame *frame;
+    (void)state;
+
+    must_put(cache, "key", 3, 1);
+    int fd = open_frame_file(cache, "key", -1);
+    assert_int_equal(pwrite(fd, &mark, 4, offsetof(fc__manifest, dead)), 4);
+    close(fd);
+    int status = fc_get(cache, fc_str("key"), 0, &frame, NULL);
+    assert_true(status == FC_E_MISS || status == FC_E_CORRUPT);
+    must_miss(cache, "key", FC_MISS_CORRUPT);
+    must_put(cache, "key", 3, 2);
+    fc_frame_release(must_get(cache, "key", 3, 2));
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void truncated_manifest_is_found_out(void **state) {
+    fc_cache *cache = open_in(private_dir_again());
+    struct stat info;
+    (void)state;
+
+    must_put(cache, "key", 3, 1);
+    int fd = open_frame_file(cache, "key", -1);
+    assert_int_equal(fstat(fd, &info), 0);
+    close(fd);
+    for (off_t length = 0; length < info.st_size; length += 97) {
+        must_put(cache, "key", 3, 1);
+        fd = open_frame_file(cache, "key", -1);
+        assert_int_equal(ftruncate(fd, length), 0);
+        close(fd);
+        must_be_dropped(cache, "key", (long)length);
+    }
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void missing_manifest_is_found_out(void **state) {
+    fc_cache *cache = open_in(private_dir_again());
+    char name[24];
+    (void)state;
+
+    must_put(cache, "key", ROWS, 1);
+    name_of(cache, "key", name, -1);
+    fc__table_drop_idle(cache, false);
+    assert_int_equal(unlinkat(cache->frames, name, 0), 0);
+    must_be_dropped(cache, "key", -1);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void missing_or_short_segment_is_corrupt_and_no_signal(void **state) {
+    (void)state;
+    for (int missing = 0; missing < 2; missing++) {
+        fc_cache *cache = open_in(private_dir_again());
+        fc_frame *frame;
+        const fc_column *column = NULL;
+        fc_error error = {0};
+        char name[24];
+        must_put(cache, "key", ROWS, 1);
+        name_of(cache, "key", name, 1);
+        int fd = open_frame_file(cache, "key", 1);
+        if (missing)
+            assert_int_equal(unlinkat(cache->frames, name, 0), 0);
+        else
+            assert_int_equal(ftruncate(fd, 4096), 0);
+        close(fd);
+        assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL),
+                         FC_E_CORRUPT);
+        int status = fc_get(cache, fc_str("key"), 0, &frame, &error);
+        if (!status) {
+            status = fc_frame_column(frame, "w", FC_TYPE_INT64, &column, &error);
+            assert_null(column);
+        }
+        assert_int_equal(status, FC_E_CORRUPT);
+        assert_non_null(strstr(error.message, "segment"));
+        fc_frame_release(frame);
+        must_miss(cache, "key", FC_MISS_CORRUPT);
+        must_be_clean(cache);
+        fc_cache_close(cache);
+    }
+}
+
+/* ---- Verify finds what is wrong ---- */
+
+static int any_error(void *context, const fc_finding *finding) {
+    if (finding->level == FC_LEVEL_ERROR && strstr(finding->subject, context))
+        return 42;
+    return 0;
+}
+
+static void must_find(fc_cache *cache, const char *subject) {
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, any_error,
+                                     (void *)(uintptr_t)subject, NULL), 42);
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL),
+                     FC_E_CORRUPT);
+}
+
+static void verify_finds_orphans_wrong_charges_and_changed_data(void **state) {
+    fc_options options = options_in(private_dir_again());
+    char name[24];
+    int64_t number = 5;
+    (void)state;
+
+    options.checksum = "commit";
+    fc_cache *cache = open_with(&options);
+    must_put(cache, "key", ROWS, 1);
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
+
+    close(open_file(options.dir, "frames/0000fe", O_CREAT | O_RDWR));
+    close(open_file(options.dir, "frames/stranger", O_CREAT | O_RDWR));
+    must_find(cache, "stranger");
+    assert_int_equal(unlinkat(cache->frames, "stranger", 0), 0);
+    assert_int_equal(unlinkat(cache->frames, "0000fe", 0), 0);
+
+    name_of(cache, "key", name, -1);
+    fc__record *record = &cache->records[strtoul(name, NULL, 16)];
+    record->charged += 3;
+    must_find(cache, name);
+    record->charged -= 3;
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
+
+    cache->control->used -= 2ull << 24;
+    must_find(cache, "budget");
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
+
+    int fd = open_frame_file(cache, "key", 1);
+    assert_int_equal(pwrite(fd, &number, 8, 800), 8);
+    close(fd);
+    assert_int_equal(fc_cache_verify(cache, 0, NULL, NULL, NULL), 0);
+    must_find(cache, "key");
+    assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* ---- The directory goes ---- */
+
+static void removed_directory_closes_the_cache_for_who_has_it(void **state) {
+    const char *dir = private_dir_again();
+    fc_cache *cache = open_in(dir);
+    fc_frame *frame, *none;
+    fc_error error;
+    (void)state;
+
+    must_put(cache, "held", ROWS, 1);
+    must_put(cache, "cold", 3, 2);
+    fc__table_drop_idle(cache, false);
+    frame = must_get(cache, "held", ROWS, 1);
+    remove_tree(dir);
+    assert_true(are_numbers(frame, ROWS, 1));
+    assert_int_equal(fc_get(cache, fc_str("cold"), 0, &none, &error), FC_E_CLOSED);
+    assert_non_null(strstr(error.message, "open"));
+    assert_int_equal(put_numbers(cache, fc_str("new"), 3, 1, NULL, NULL, &error),
+                     FC_E_CLOSED);
+    assert_int_equal(put_numbers(cache, fc_str("new"), ROWS, 1, NULL, NULL, &error),
+                     FC_E_CLOSED);
+    assert_int_equal(fc_delete(cache, fc_str("held"), &error), FC_E_CLOSED);
+    assert_int_equal(fc_cache_tick(cache, 0, NULL, &error), FC_E_CLOSED);
+    fc_cache *fresh = open_in(dir); /* under the same name, another cache */
+    must_miss(fresh, "held", FC_MISS_NEVER);
+    must_put(fresh, "new", 3, 7);
+    assert_int_equal(fc_get(cache, fc_str("new"), 0, &none, &error), FC_E_CLOSED);
+    must_be_clean(fresh);
+    fc_cache_close(fresh);
+    fc_frame_release(frame);
+    fc_cache_close(cache);
+    must_be_clean_in(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(truncated_control_means_an_empty_cache),
+        cmocka_unit_test(missing_control_means_an_empty_cache),
+        cmocka_unit_test(control_of_random_bytes_means_an_empty_cache),
+        cmocka_unit_test(control_with_random_patches_lies_to_nobody),
+        cmocka_unit_test(control_of_another_boot_means_an_empty_cache),
+        cmocka_unit_test(newer_format_is_refused_and_nothing_is_touched),
+        cmocka_unit_test(damaged_control_is_not_made_anew_under_others),
+        cmocka_unit_test(every_flipped_byte_of_a_manifest_is_found_out),
+        cmocka_unit_test(every_flipped_byte_of_a_big_frames_manifest_is_found_out),
+        cmocka_unit_test(frame_marked_dead_is_never_served),
+        cmocka_unit_test(truncated_manifest_is_found_out),
+        cmocka_unit_test(missing_manifest_is_found_out),
+        cmocka_unit_test(missing_or_short_segment_is_corrupt_and_no_signal),
+        cmocka_unit_test(verify_finds_orphans_wrong_charges_and_changed_data),
+        cmocka_unit_test(removed_directory_closes_the_cache_for_who_has_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
