@@ -25,6 +25,7 @@ typedef struct fc__handle {
     uint32_t slot, record;
     uint32_t refs;
     bool in_table, hot;
+    bool inspected; /* by verify, which changes nothing: damage is told, not dropped */
     struct fc__handle *next; /* of the bucket, or of a list of private copies */
     fc_frame *frame; /* the base frame of the frame format, freed with the handle */
 

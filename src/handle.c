@@ -54,10 +54,13 @@ static int fail_segment(fc__handle *handle, uint32_t index, int sys_errno,
     fc_bytes key = {handle->key, handle->key_bytes};
     fc__key_text(text, key);
     if (sys_errno == ENODATA) {
-        fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
+        if (!handle->inspected)
+            fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
         return fc__fail(error, FC_E_CORRUPT,
-                        "segment %u of the frame under key '%s' is missing or too short; "
-                        "the frame has been dropped: put it again", index, text);
+                        "segment %u of the frame under key '%s' is missing or too short%s",
+                        index, text, handle->inspected
+                                         ? ""
+                                         : "; the frame has been dropped: put it again");
     }
     if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM)
         return fc__fail_errno(error, FC_E_NOMEM, sys_errno,

@@ -253,6 +253,8 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
             status = fc__lease_map(cache, fd, hash, word, slot, key, out);
         fc__os_close(fd);
     }
+    if (!status)
+        (*out)->inspected = true;
     fc__gate_leave();
     return status;
 }
