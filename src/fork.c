@@ -114,17 +114,32 @@ static void after_fork_in_parent(void) {
     pthread_mutex_unlock(&caches_mutex);
 }
 
+#ifdef __SANITIZE_THREAD__
+void __tsan_mutex_pre_unlock(void *lock, unsigned flags);
+void __tsan_mutex_post_unlock(void *lock, unsigned flags);
+#endif
+
+/* glibc's unlock looks for its writer by a thread id that the child does not have, so the
+ * gate is made anew; the thread sanitizer would go on thinking of it as locked. */
+static void gate_renew(void) {
+#ifdef __SANITIZE_THREAD__
+    __tsan_mutex_pre_unlock(&gate, 0);
+    __tsan_mutex_post_unlock(&gate, 0);
+#endif
+    gate_init();
+}
+
 /* The only thread of the child. The builds stay the parent's: their mappings were not
  * inherited, their descriptors are closed, and fork_generation tells them. */
 static void after_fork_in_child(void) {
     atomic_fetch_add(&generation, 1);
-    gate_init();
-    pthread_mutex_init(&caches_mutex, NULL);
+    gate_renew();
+    pthread_mutex_unlock(&caches_mutex);
     close_registered();
     for (fc_cache *cache = caches; cache; cache = cache->next) {
-        pthread_mutex_init(&cache->locks_mutex, NULL);
-        pthread_mutex_init(&cache->lists_mutex, NULL);
-        pthread_mutex_init(&cache->helper_mutex, NULL);
+        pthread_mutex_unlock(&cache->locks_mutex);
+        pthread_mutex_unlock(&cache->lists_mutex);
+        pthread_mutex_unlock(&cache->helper_mutex);
         cache->idle_lock_count = 0;
         cache->builds = NULL;
         cache->janitor.fd = -1;
