@@ -6,12 +6,15 @@ static uint32_t word_of(fc__hash hash) {
     return (uint32_t)(hash.high >> 8) % FC__WAIT_WORDS;
 }
 
-/* The word moves before `waiting` is taken, and a waiter reads the word before it sets
- * `waiting` and looks: either it is woken or its futex sees another word. */
+/* `waiting` is taken before the word moves, and a waiter reads the word before it sets
+ * `waiting` and looks. So whose flag is taken has read a word that is about to move: it is
+ * woken, or its futex sees another word. The other way round the flag could be that of a
+ * waiter with the moved word, who then sleeps with no flag up (tests/model/wait.pml). */
 void fc__wait_bump(fc_cache *cache, fc__hash hash) {
     uint32_t i = word_of(hash);
+    uint32_t waiting = atomic_exchange(&cache->control->waiting[i], 0);
     atomic_fetch_add(&cache->control->wait_words[i], 1);
-    if (atomic_exchange(&cache->control->waiting[i], 0))
+    if (waiting)
         fc__os_wake(&cache->control->wait_words[i], FC__WAKE_ALL);
 }
 
