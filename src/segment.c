@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define BIG_BYTES     ((uint64_t)32 << 20) /* worth a mapping */
 #define THREAD_BYTES  ((uint64_t)16 << 20) /* worth a second thread */
@@ -56,12 +59,47 @@ static int flush(output *o, fc_error *error) {
     return 0;
 }
 
+#define STREAM_BYTES ((size_t)1 << 20)
+
+/* Stores past the caches: what is overwritten need not be read first, and a segment larger
+ * than the caches would only push out what others use. libc's memcpy does so too, but only
+ * from a threshold on that it takes from the size of the last cache, hundreds of MiB on some
+ * machines. */
+#ifdef __SSE2__
+static void copy_past_caches(char *to, const char *from, size_t bytes) {
+    size_t head = -(uintptr_t)to & 15;
+    memcpy(to, from, head);
+    to += head;
+    from += head;
+    bytes -= head;
+    for (; bytes >= 64; to += 64, from += 64, bytes -= 64) {
+        __m128i a = _mm_loadu_si128((const __m128i *)from);
+        __m128i b = _mm_loadu_si128((const __m128i *)(from + 16));
+        __m128i c = _mm_loadu_si128((const __m128i *)(from + 32));
+        __m128i d = _mm_loadu_si128((const __m128i *)(from + 48));
+        _mm_stream_si128((__m128i *)to, a);
+        _mm_stream_si128((__m128i *)(to + 16), b);
+        _mm_stream_si128((__m128i *)(to + 32), c);
+        _mm_stream_si128((__m128i *)(to + 48), d);
+    }
+    memcpy(to, from, bytes);
+    _mm_sfence(); /* before the frame is published */
+}
+#else
+static void copy_past_caches(char *to, const char *from, size_t bytes) {
+    memcpy(to, from, bytes);
+}
+#endif
+
 static int write_segment(void *context, uint32_t segment, uint64_t offset, const void *data,
                          size_t bytes, fc_error *error) {
     output *o = context;
     (void)segment;
     if (o->map) {
-        memcpy(o->map + offset, data, bytes);
+        if (bytes >= STREAM_BYTES)
+            copy_past_caches(o->map + offset, data, bytes);
+        else
+            memcpy(o->map + offset, data, bytes);
         return 0;
     }
     bool follows = o->count && offset == o->at + o->count;
