@@ -49,7 +49,23 @@ double lmdb_get_held(lmdb *db, const char *key) {
     return value;
 }
 
+void lmdb_plain(lmdb *db, bool plain) {
+    if (plain) {
+        mdb_txn_abort(db->reader);
+        return;
+    }
+    must(mdb_txn_begin(db->env, NULL, MDB_RDONLY, &db->reader), "begin");
+    mdb_txn_reset(db->reader);
+}
+
 double lmdb_get(lmdb *db, const char *key) {
+    must(mdb_txn_begin(db->env, NULL, MDB_RDONLY, &db->reader), "begin");
+    double value = lmdb_get_held(db, key);
+    mdb_txn_abort(db->reader);
+    return value;
+}
+
+double lmdb_get_renewed(lmdb *db, const char *key) {
     lmdb_hold(db);
     double value = lmdb_get_held(db, key);
     lmdb_let_go(db);

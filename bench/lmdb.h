@@ -3,6 +3,7 @@
 #define FC_BENCH_LMDB_H
 
 #include <lmdb.h>
+#include <stdbool.h>
 
 typedef struct lmdb {
     MDB_env *env;
@@ -13,9 +14,14 @@ typedef struct lmdb {
 void lmdb_fill(const char *dir, char (*keys)[16], int count);
 void lmdb_open(lmdb *db, const char *dir);
 
-/* Of the newest snapshot: renew, get, reset, as a process does that wants what is there
- * now, and as a get of the cache does. */
+/* Of the newest snapshot, which is what a get of the cache gives. Plainly: a read
+ * transaction begun, the get, the transaction aborted. Between lmdb_plain(true) and
+ * lmdb_plain(false), since a thread has one reader. */
 double lmdb_get(lmdb *db, const char *key);
+void lmdb_plain(lmdb *db, bool plain);
+
+/* The same by a transaction that is kept: renew, get, reset. */
+double lmdb_get_renewed(lmdb *db, const char *key);
 
 /* Of the snapshot that `reader` holds since lmdb_hold(): what has been put since is not
  * seen, nor are its pages given back. The cheapest get that LMDB has. */

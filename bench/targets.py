@@ -30,6 +30,7 @@ def _warm(keys: int, processes: int) -> list[Target]:
     return [
         Target(f"warm_get/{name}", f"warm get, {crowd}", "at most", 0.25),
         Target(f"warm_get_value/{name}", "... with a column found and a value read"),
+        Target(f"warm_get_renewed/{name}", "... against a transaction kept and renewed"),
         Target(f"warm_get_held/{name}", "... against a snapshot kept open"),
     ]
 
