@@ -118,9 +118,10 @@ struct fc_cache {
     _Atomic bool helper_running, helper_stop;
     uint32_t helper_bit;
     fc__lock janitor; /* held by the elected one */
-    uint32_t housekeepings;
-    uint32_t pool_position, pool_rounds; /* rounds since the pool took a big record */
-    uint64_t seen_sequence;
+    /* Of housekeeping, which a tick and the helper may do at once. */
+    _Atomic uint32_t housekeepings;
+    _Atomic uint32_t pool_position, pool_rounds; /* rounds since it took a big record */
+    _Atomic uint64_t seen_sequence;
 
     _Atomic uint64_t counters[FC__COUNTERS]; /* not yet added to control */
     fc_cache *next, *previous;               /* all attached caches of this process */
