@@ -401,6 +401,10 @@ int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle
                       fc_error *error);
 void fc__writer_abort(fc__writer *writer);
 
+/* From the key lock to the CAS, with the manifest of `bytes` bytes complete in `buffer` but
+ * for sequence and checksum. On failure the record is still the writer's. */
+int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units,
+                fc__handle **out, fc_error *error);
 /* Writes all segments that have jobs, and brings the files to their lengths. */
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
 /* A new file for this segment; one left over under its name goes first. */
