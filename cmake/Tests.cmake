@@ -35,3 +35,10 @@ file(GLOB fault_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fault/test_*
 foreach(source IN LISTS fault_tests)
     framecache_test(${source} fault 300)
 endforeach()
+
+# The protocols, exhaustively; the same whatever the build, so once is enough. Without spin
+# it says so and counts as skipped.
+if(NOT FRAMECACHE_SANITIZE)
+    add_test(NAME models COMMAND ${PROJECT_SOURCE_DIR}/tests/model/run.sh)
+    set_tests_properties(models PROPERTIES LABELS model TIMEOUT 900 SKIP_RETURN_CODE 77)
+endif()
