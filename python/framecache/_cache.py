@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _core, _settings
 from ._build import Builder, schema_capsule
 from ._errors import ConflictError, WaitTimeout, key_text
+from ._pandas_in import table_of
 from ._settings import Duration, milliseconds
 
 if TYPE_CHECKING:
@@ -190,8 +191,6 @@ class Cache(_core.Cache):
     ) -> Frame:
         options = (key, milliseconds(ttl), 0.0 if cost is None else cost, expect)
         if "pandas" in sys.modules:
-            from ._pandas_in import table_of
-
             table = table_of(value)
             if table is not None:
                 return self._put_columns(*options, *table)

@@ -7,7 +7,6 @@ code -1. The values stay as they are, so a NaN is still a NaN for who ignores th
 from __future__ import annotations
 
 import datetime
-import decimal
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _NULLABLE = 2  # ARROW_FLAG_NULLABLE
 _ORDERED = 1  # ARROW_FLAG_DICTIONARY_ORDERED
-_EXACT = (bytes, datetime.date, datetime.time, decimal.Decimal)
 
 
 class Encoded(NamedTuple):
@@ -174,8 +172,16 @@ def _from_objects(name: str, values: np.ndarray[Any, Any]) -> Encoded:
 
 def _from_exact(name: str, values: np.ndarray[Any, Any], reason: TypeError) -> Encoded:
     """Objects of one type that pyarrow gives back as they were."""
+    import decimal
+
+    kinds = {
+        bytes: "bytes",
+        datetime.date: "date",
+        datetime.time: "time",
+        decimal.Decimal: "decimal",
+    }
     types = {type(value) for value in values if value is not None}
-    if len(types) != 1 or not types <= set(_EXACT):
+    if len(types) != 1 or not types <= set(kinds):
         raise _refuse(name, f"of its objects, {reason}") from None
     pa = _pyarrow(name, f"objects of type {next(iter(types)).__name__}")
     try:
@@ -184,9 +190,8 @@ def _from_exact(name: str, values: np.ndarray[Any, Any], reason: TypeError) -> E
         raise _refuse(name, str(error)) from None
     if array.to_pylist() != values.tolist():
         raise _refuse(name, f"pyarrow's {array.type} does not hold its values exactly")
-    kinds = {bytes: "bytes", datetime.date: "date", decimal.Decimal: "decimal"}
     extra = {"null": "None"} if array.null_count else None
-    kind = kinds.get(next(iter(types)), "time")
+    kind = kinds[next(iter(types))]
     return Encoded((name, *array.__arrow_c_array__()), kind, "object", None, extra)
 
 
