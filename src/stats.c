@@ -83,8 +83,8 @@ int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
     return 0;
 }
 
-void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, bool leased,
-                   fc_info *out) {
+void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
+                   const fc_bytes *tags, bool leased, fc_info *out) {
     const fc__record *record = &cache->records[m->record];
     fc_info info = {.size = out->size,
                     .key = key,
@@ -95,12 +95,20 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, b
                     .created_ns = m->created_ns,
                     .used_ns = m->created_ns,
                     .expires_ns = FC__EXPIRES_NEVER,
+                    .stale_until_ns = FC__EXPIRES_NEVER,
                     .record = m->record,
-                    .leased = leased};
+                    .leased = leased,
+                    .tag_count = tags ? m->tag_count : 0,
+                    .tags = tags};
+    int64_t since;
     /* A frame that has left the index keeps its record while it is leased. */
     if (atomic_load(&record->sequence) == m->sequence) {
         info.used_ns = atomic_load(&record->used_ns);
         info.expires_ns = atomic_load(&record->expires_ns);
+        info.stale_until_ns = atomic_load(&record->stale_until_ns);
+        if (info.stale_until_ns < info.expires_ns)
+            info.stale_until_ns = info.expires_ns;
+        info.stale = fc__record_expired(cache, record, &since);
         info.uses = atomic_load(&record->uses);
         if (atomic_load(&record->flags) & FC__RECORD_COST)
             info.cost_s = fc__double(atomic_load(&record->cost));

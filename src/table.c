@@ -54,15 +54,22 @@ static inline bool same_key(const fc__handle *handle, fc__hash hash, fc_bytes ke
            handle->key_bytes == key.size && !memcmp(handle->key, key.data, key.size);
 }
 
-fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, bool use) {
-    fc__shard *shard = shard_of(cache, hash);
+/* Fresh, or stale and asked for. */
+static inline bool wanted(const fc_cache *cache, const fc__handle *handle, uint32_t flags) {
+    const fc__record *record = &cache->records[handle->record];
     int64_t since;
+    return flags & FC_GET_STALE ? !fc__record_gone(cache, record, &since)
+                                : !fc__record_expired(cache, record, &since);
+}
+
+fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags) {
+    fc__shard *shard = shard_of(cache, hash);
+    bool use = !(flags & FC_GET_PEEK);
     lock(shard);
     fc__handle *handle = *bucket_of(shard, hash);
     while (handle && !same_key(handle, hash, key))
         handle = handle->next;
-    if (handle && (!current(handle) ||
-                   fc__record_expired(cache, &cache->records[handle->record], &since)))
+    if (handle && (!current(handle) || !wanted(cache, handle, flags)))
         handle = NULL;
     if (handle) {
         handle->refs++;
