@@ -121,8 +121,8 @@ int fc_frame_info(const fc_frame *frame, fc_info *info, fc_error *error) {
     if (!info || info->size < offsetof(fc_info, sequence))
         return fc__fail(error, FC_E_INVALID, "fc_info.size: set it to sizeof the struct");
     fc__fill_info(handle->cache, handle->manifest,
-                  (fc_bytes){handle->key, handle->key_bytes}, fc__handle_tags(handle),
-                  true, info);
+                  (fc_bytes){handle->key, handle->key_bytes}, fc__handle_lengths(handle),
+                  fc__handle_tags(handle), true, info);
     if (info->size >= offsetof(fc_info, bytes)) {
         info->rows = fc__frame_rows(frame);
         info->columns = fc__frame_columns(frame);
@@ -154,6 +154,14 @@ static void plan_encode(void *context, void *body) {
     fc__plan_encode(context, body);
 }
 
+static void plan_sources(void *context, const void **out) {
+    fc__plan_sources(context, out);
+}
+
+static bool plan_is_segment(void *context, uint32_t segment, const void *base) {
+    return fc__plan_is_segment(context, segment, base);
+}
+
 static fc__content content_of(fc__plan *plan) {
     const fc__layout *layout = fc__plan_layout(plan);
     return (fc__content){.inlined = layout->inlined || !layout->segment_count,
@@ -168,7 +176,9 @@ static fc__content content_of(fc__plan *plan) {
                          .job_offset = plan_job_offset,
                          .job_bytes = plan_job_bytes,
                          .run = plan_run,
-                         .encode = plan_encode};
+                         .encode = plan_encode,
+                         .sources = plan_sources,
+                         .is_segment = plan_is_segment};
 }
 
 static int put_plan(fc__writer *writer, fc__plan *plan, fc_frame **out, fc_error *error) {

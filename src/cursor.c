@@ -121,7 +121,7 @@ int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
     if (!status) {
         bool tagged = fc__tags_read(cursor->tags, sizeof cursor->tags, m.tag_count, cursor->tag);
         fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes},
-                      tagged ? cursor->tag : NULL, leased, info);
+                      NULL, tagged ? cursor->tag : NULL, leased, info);
     }
     return status;
 }

@@ -305,6 +305,9 @@ bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
 uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
 /* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
 void fc__handles_free(fc__handle *list);
+/* The handle, with a reference, one of whose segments is mapped just here; or NULL. */
+fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
+                                   uint32_t *segment);
 void fc__table_lock_all(fc_cache *cache);
 void fc__table_unlock_all(fc_cache *cache, bool in_child);
 void fc__table_forget_idle(fc_cache *cache); /* in a forked child */
@@ -356,6 +359,10 @@ const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *byt
 int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error);
 void fc__private_forget(fc__handle *handle); /* before its base is released */
 uint64_t fc__private_bytes(fc_cache *cache); /* dirtied pages of all private copies */
+/* Of its segments, as its manifest says. */
+const uint64_t *fc__handle_lengths(const fc__handle *handle);
+bool fc__handle_maps(const fc__handle *handle, const void *start, uint64_t bytes,
+                     uint32_t *segment);
 uint64_t fc__handle_bytes(const fc__handle *handle); /* mapped */
 int fc__handle_populate(fc__handle *handle);
 
@@ -378,6 +385,8 @@ typedef struct fc__content {
     int (*run)(void *context, size_t job, fc__write_fn write, void *write_context,
                fc_error *error);
     void (*encode)(void *context, void *body);
+    void (*sources)(void *context, const void **out); /* NULL: nothing can be linked */
+    bool (*is_segment)(void *context, uint32_t segment, const void *base);
 } fc__content;
 
 /* A segment that a build has mapped for writing. */
@@ -401,6 +410,7 @@ struct fc__writer {
     int64_t started_ns;
     fc__writer *next, **link; /* of the cache's builds */
     fc_bytes *own_tags; /* of a build: copied from its options */
+    uint64_t linked_bytes; /* of segments that are shared with another frame */
     size_t tag_bytes;
     uint32_t key_bytes;
     uint8_t key[FC__KEY_BYTES];
@@ -420,6 +430,14 @@ int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **
 int fc__writer_commit(fc__writer *writer, const fc__content *content, fc__handle **out,
                       fc_error *error);
 void fc__writer_abort(fc__writer *writer);
+
+/* ---- link.c: a segment that a frame has already ---- */
+
+/* Segments of the content that lie in this process's mappings of frames, linked instead of
+ * copied: sets linked[i]. */
+void fc__link_segments(fc__writer *writer, const fc__content *content, bool *linked);
+uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
+                          const uint64_t *lengths);
 
 /* Writes all segments that have jobs, and brings the files to their lengths. */
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
@@ -457,7 +475,7 @@ static inline void fc__count(fc_cache *cache, int counter, uint64_t amount) {
 bool fc__stats_flush(fc_cache *cache); /* true if there was anything to add */
 /* Fills what fits in out->size. */
 void fc__fill_info(const fc_cache *cache, const fc__manifest *manifest, fc_bytes key,
-                   const fc_bytes *tags, bool leased, fc_info *out);
+                   const uint64_t *lengths, const fc_bytes *tags, bool leased, fc_info *out);
 int fc__check_key(fc_cache *cache, fc_bytes key, fc_error *error);
 
 /* ---- cache.c ---- */

@@ -94,7 +94,7 @@ typedef struct fc__record {
     _Atomic uint32_t flags;
     _Atomic int64_t stale_until_ns; /* served stale until then; 0: not past the expiry */
     _Atomic uint64_t tags;          /* filter: one bit of each tag's hash */
-    _Atomic uint64_t reserved;
+    _Atomic uint64_t linked; /* units that were linked from another frame at the put */
 } fc__record;
 _Static_assert(sizeof(fc__record) == 128, "two cache lines");
 

@@ -327,6 +327,8 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
+    atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
+                          memory_order_relaxed);
     uint32_t flags = (options->cost_s > 0 ? FC__RECORD_COST : 0) |
                      (options->flags & FC_PUT_SLIDING ? FC__RECORD_SLIDING : 0);
     atomic_store_explicit(&r->flags, flags, memory_order_relaxed);

@@ -92,6 +92,7 @@ static void to_free(removal *r) {
     fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));
     FC__STEP("reclaim-uncharged");
     atomic_store(&r->record->segments, 0);
+    atomic_store(&r->record->linked, 0);
     set_status(r, FC__FREE);
 }
 

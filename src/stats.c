@@ -33,7 +33,8 @@ static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
     case FC__LIVE:
         if (fc__index_holds(cache, hash,
                             fc__word(hash.high, fc__status_generation(status), i), &slot))
-            out->frames++, out->hot_bytes += bytes;
+            out->frames++, out->hot_bytes += bytes,
+                out->shared_bytes += atomic_load(&record->linked) * FC__PAGE;
         else
             out->zombie_frames++, out->zombie_bytes += bytes;
         break;
@@ -84,7 +85,7 @@ int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
 }
 
 void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
-                   const fc_bytes *tags, bool leased, fc_info *out) {
+                   const uint64_t *lengths, const fc_bytes *tags, bool leased, fc_info *out) {
     const fc__record *record = &cache->records[m->record];
     fc_info info = {.size = out->size,
                     .key = key,
@@ -92,6 +93,7 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
                     .rows = m->rows,
                     .columns = m->columns,
                     .bytes = m->stored_bytes,
+                    .shared_bytes = lengths ? fc__shared_bytes(cache, m, lengths) : 0,
                     .created_ns = m->created_ns,
                     .used_ns = m->created_ns,
                     .expires_ns = FC__EXPIRES_NEVER,

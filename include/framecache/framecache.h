@@ -237,6 +237,7 @@ typedef struct fc_info {
     uint64_t sequence; /* of the commit: unique to this frame, grows with every put */
     int64_t rows, columns;
     uint64_t bytes;        /* as stored */
+    uint64_t shared_bytes; /* of these in columns that other frames hold too; 0 in a cursor */
     int64_t created_ns, used_ns;
     int64_t expires_ns, stale_until_ns; /* INT64_MAX: never */
     double cost_s;                      /* seconds to compute, 0: not known */

@@ -70,7 +70,8 @@
     X(refused_nospace, C) X(pressure_epochs, C) X(reclaim_waits, C)                     \
     X(reclaim_wait_ns, C) X(sweeps, C) X(repaired, C) X(corrupt, C)                     \
     X(stale_hits, C) X(computed, C) X(computed_twice, C) X(flight_waits, C)             \
-    X(flight_wait_ns, C) X(flights_inherited, C)                                        \
+    X(flight_wait_ns, C) X(flights_inherited, C) X(linked_columns, C)                   \
+    X(linked_bytes, C) X(shared_bytes, G)                                               \
     X(mapped_frames, P) X(mapped_bytes, P) X(idle_frames, P) X(idle_bytes, P)           \
     X(private_bytes, P) X(descriptors, P)
 
