@@ -57,6 +57,13 @@ size_t fc__plan_job_count(const fc__plan *plan);
 const fc__job *fc__plan_job(const fc__plan *plan, size_t index);
 int fc__plan_run(fc__plan *plan, size_t index, const fc__sink *sink, fc_error *error);
 
+/* For sharing columns. sources: per segment, the address at which its bytes, padding
+ * included, would begin in the producer's memory, or NULL when they are not taken from one
+ * run of it as they are. is_segment: whether the bytes at `base`, readable to the segment's
+ * length, are what the jobs would write. */
+void fc__plan_sources(const fc__plan *plan, const void **out);
+bool fc__plan_is_segment(const fc__plan *plan, uint32_t segment, const void *base);
+
 /* After all jobs have run: writes layout->body_bytes bytes to `body` (8-byte aligned). */
 void fc__plan_encode(const fc__plan *plan, void *body);
 void fc__plan_free(fc__plan *plan); /* NULL is fine */

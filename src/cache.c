@@ -47,7 +47,12 @@ int fc__handle_open_frame(fc__handle *handle) {
 
 void fc__handle_free_frame(fc__handle *handle) {
     fc__frame_free(handle->frame);
+    fc__free(atomic_load(&handle->tags));
     handle->frame = NULL;
+}
+
+fc__handle *fc__frame_handle(const fc_frame *frame) {
+    return fc__frame_context(frame);
 }
 
 int fc__handle_verify(fc__handle *handle, fc_error *error) {
@@ -69,12 +74,19 @@ static void follow_epoch(fc_cache *cache) {
 static int get_cold(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
                     fc__handle **handle, fc_error *error) {
     fc__helper_start(cache);
-    int status = fc__lease(cache, hash, key, handle, error);
+    int status = fc__lease(cache, hash, key, flags, handle, error);
     if (!status && !(flags & FC_GET_PEEK)) {
         fc__count(cache, FC__COUNT_hits, 1);
         fc__record_use(cache, &cache->records[(*handle)->record]);
     }
     return status;
+}
+
+static void count_stale(fc_cache *cache, const fc__handle *handle, uint32_t flags) {
+    int64_t since;
+    if (!(flags & FC_GET_PEEK) &&
+        fc__record_expired(cache, &cache->records[handle->record], &since))
+        fc__count(cache, FC__COUNT_stale_hits, 1);
 }
 
 int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
@@ -83,12 +95,12 @@ int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
     int status = fc__check_key(cache, key, error);
     if (status)
         return status;
-    if (__builtin_expect(flags & ~(FC_GET_PEEK | FC_GET_MAP), 0))
-        return fc__fail(error, FC_E_INVALID, "fc_get() flags 0x%x: only FC_GET_PEEK and "
-                        "FC_GET_MAP are known", flags);
+    if (__builtin_expect(flags & ~(FC_GET_STALE | FC_GET_PEEK | FC_GET_MAP), 0))
+        return fc__fail(error, FC_E_INVALID, "fc_get() flags 0x%x: only FC_GET_STALE, "
+                        "FC_GET_PEEK and FC_GET_MAP are known", flags);
     follow_epoch(cache);
     fc__hash hash = fc__hash_key(key);
-    fc__handle *handle = fc__table_get(cache, hash, key, !(flags & FC_GET_PEEK));
+    fc__handle *handle = fc__table_get(cache, hash, key, flags);
     if (__builtin_expect(!handle, 0)) {
         status = get_cold(cache, hash, key, flags, &handle, error);
         if (status)
@@ -98,16 +110,19 @@ int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
     }
     if (__builtin_expect(flags & FC_GET_MAP, 0))
         fc__handle_populate(handle);
+    if (__builtin_expect(flags & FC_GET_STALE, 0))
+        count_stale(cache, handle, flags);
     *out = handle->frame;
     return 0;
 }
 
 int fc_frame_info(const fc_frame *frame, fc_info *info, fc_error *error) {
-    const fc__handle *handle = fc__frame_context(frame);
+    fc__handle *handle = fc__frame_context(frame);
     if (!info || info->size < offsetof(fc_info, sequence))
         return fc__fail(error, FC_E_INVALID, "fc_info.size: set it to sizeof the struct");
     fc__fill_info(handle->cache, handle->manifest,
-                  (fc_bytes){handle->key, handle->key_bytes}, true, info);
+                  (fc_bytes){handle->key, handle->key_bytes}, fc__handle_lengths(handle),
+                  fc__handle_tags(handle), true, info);
     if (info->size >= offsetof(fc_info, bytes)) {
         info->rows = fc__frame_rows(frame);
         info->columns = fc__frame_columns(frame);
@@ -139,6 +154,14 @@ static void plan_encode(void *context, void *body) {
     fc__plan_encode(context, body);
 }
 
+static void plan_sources(void *context, const void **out) {
+    fc__plan_sources(context, out);
+}
+
+static bool plan_is_segment(void *context, uint32_t segment, const void *base) {
+    return fc__plan_is_segment(context, segment, base);
+}
+
 static fc__content content_of(fc__plan *plan) {
     const fc__layout *layout = fc__plan_layout(plan);
     return (fc__content){.inlined = layout->inlined || !layout->segment_count,
@@ -153,7 +176,9 @@ static fc__content content_of(fc__plan *plan) {
                          .job_offset = plan_job_offset,
                          .job_bytes = plan_job_bytes,
                          .run = plan_run,
-                         .encode = plan_encode};
+                         .encode = plan_encode,
+                         .sources = plan_sources,
+                         .is_segment = plan_is_segment};
 }
 
 static int put_plan(fc__writer *writer, fc__plan *plan, fc_frame **out, fc_error *error) {

@@ -19,6 +19,8 @@ struct fc_cursor {
     size_t prefix_bytes;
     uint8_t prefix[FC__KEY_BYTES];
     uint8_t key[FC__KEY_BYTES];
+    uint8_t tags[FC__TAGS_BYTES];
+    fc_bytes tag[FC__MAX_TAGS];
 };
 
 static int check_prefix(fc_cache *cache, fc_bytes prefix, fc_error *error) {
@@ -69,7 +71,7 @@ static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
     const fc__record *record = &cache->records[fc__word_record(at.word)];
     fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
     int64_t since;
-    if (fc__slot(cache, at.slot) != at.word || fc__record_expired(cache, record, &since))
+    if (fc__slot(cache, at.slot) != at.word || fc__record_gone(cache, record, &since))
         return FC_E_MISS;
     bool own = leased && fc__table_drop_key(cache, hash, at.word);
     int status = FC_E_BUSY;
@@ -77,7 +79,7 @@ static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
          i++) {
         if (i)
             fc__os_sleep_ns(100000);
-        status = fc__lease_peek(cache, at.word, m, cursor->key, leased);
+        status = fc__lease_peek(cache, at.word, m, cursor->key, cursor->tags, leased);
     }
     if (own)
         *leased = true;
@@ -116,8 +118,11 @@ int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
     int status = next_match(cursor, &at, &m, &leased);
     if (status < 0)
         return fail_peek(cursor, status, error);
-    if (!status)
-        fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes}, leased, info);
+    if (!status) {
+        bool tagged = fc__tags_read(cursor->tags, sizeof cursor->tags, m.tag_count, cursor->tag);
+        fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes},
+                      NULL, tagged ? cursor->tag : NULL, leased, info);
+    }
     return status;
 }
 
@@ -136,11 +141,11 @@ static int check_writable(fc_cache *cache, fc_error *error) {
     return fc__control_present(cache, error);
 }
 
-static bool delete_at(fc_cache *cache, place at) {
+static bool delete_at(fc_cache *cache, place at, fc_miss reason) {
     const fc__record *record = &cache->records[fc__word_record(at.word)];
     fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
     bool gone = fc__slot(cache, at.slot) == at.word &&
-                fc__remove_word(cache, hash, at.slot, at.word, FC_MISS_DELETED,
+                fc__remove_word(cache, hash, at.slot, at.word, reason,
                                 fc__now_ns(cache));
     fc__count(cache, FC__COUNT_deleted, gone);
     return gone;
@@ -161,13 +166,65 @@ int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count, fc_error
     if (status)
         return status;
     while ((status = next_match(cursor, &at, &m, NULL)) == 0)
-        gone += delete_at(cache, at);
+        gone += delete_at(cache, at, FC_MISS_DELETED);
     if (status < 0)
         fail_peek(cursor, status, error);
     fc_cursor_close(cursor);
     if (count)
         *count = gone;
     return status < 0 ? status : 0;
+}
+
+static bool has_tag(const fc_cursor *cursor, const fc__manifest *m, fc_bytes tag) {
+    fc_bytes tags[FC__MAX_TAGS];
+    if (m->tag_count > FC__MAX_TAGS ||
+        !fc__tags_read(cursor->tags, sizeof cursor->tags, m->tag_count, tags))
+        return false;
+    for (uint32_t i = 0; i < m->tag_count; i++)
+        if (tags[i].size == tag.size && !memcmp(tags[i].data, tag.data, tag.size))
+            return true;
+    return false;
+}
+
+/* Only the manifests whose record's filter has the tag's bit are read. */
+static int delete_tagged(fc_cursor *cursor, fc_bytes tag, uint64_t *gone) {
+    uint64_t bit = fc__tags_filter(&tag, 1);
+    for (size_t i = 0; i < cursor->count; i++) {
+        place at = cursor->places[i];
+        fc__manifest m;
+        const fc__record *record = &cursor->cache->records[fc__word_record(at.word)];
+        if (!(atomic_load(&record->tags) & bit))
+            continue;
+        int status = peek(cursor, at, &m, NULL);
+        if (status && status != FC_E_MISS)
+            return status;
+        if (!status && has_tag(cursor, &m, tag))
+            *gone += delete_at(cursor->cache, at, FC_MISS_INVALIDATED);
+    }
+    return 0;
+}
+
+int fc_delete_tag(fc_cache *cache, fc_bytes tag, uint64_t *count, fc_error *error) {
+    fc_cursor *cursor;
+    uint64_t gone = 0;
+    if (count)
+        *count = 0;
+    int status = fc__tags_check(&tag, 1, error);
+    if (!status)
+        status = check_prefix(cache, (fc_bytes){0}, error);
+    if (!status)
+        status = check_writable(cache, error);
+    if (!status)
+        status = fc_cursor_open(cache, (fc_bytes){0}, &cursor, error);
+    if (status)
+        return status;
+    status = delete_tagged(cursor, tag, &gone);
+    if (status)
+        fail_peek(cursor, status, error);
+    fc_cursor_close(cursor);
+    if (count)
+        *count = gone;
+    return status;
 }
 
 int fc_cache_clear(fc_cache *cache, uint64_t *count, fc_error *error) {
@@ -182,7 +239,7 @@ int fc_cache_clear(fc_cache *cache, uint64_t *count, fc_error *error) {
     for (uint32_t slot = 0; slot < cache->capacity * 2; slot++) {
         uint64_t word = fc__slot(cache, slot);
         if (word && fc__word_record(word) < cache->capacity)
-            gone += delete_at(cache, (place){slot, word});
+            gone += delete_at(cache, (place){slot, word}, FC_MISS_DELETED);
     }
     fc__pool_trim(cache, 0, true);
     if (count)

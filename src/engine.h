@@ -30,6 +30,7 @@ typedef struct fc__handle {
     fc_frame *frame; /* the base frame of the frame format, freed with the handle */
 
     fc_cache *cache;
+    _Atomic(fc_bytes *) tags; /* made when first asked for */
     struct fc__handle *base; /* a private copy keeps the lease of its base */
     const fc__manifest *manifest;
     uint64_t manifest_bytes;
@@ -112,6 +113,7 @@ struct fc_cache {
     pthread_mutex_t lists_mutex;
     fc__writer *builds;   /* open builds, aborted by close */
     fc__handle *privates; /* private copies, for stats */
+    fc_flight *_Atomic flights; /* this process's, newest first */
 
     pthread_mutex_t helper_mutex;
     pthread_t helper;
@@ -195,7 +197,11 @@ int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
                         fc__lock *lock);
 /* Counts a use, at most once a coarse tick. */
 void fc__record_use(fc_cache *cache, fc__record *record);
+/* Past its expiry; past that and its stale time too, so that nobody may get it. */
 bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since);
+bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since);
+/* Now plus a TTL, or never. */
+int64_t fc__expiry(int64_t now_ns, int64_t ttl_ms);
 double fc__double(uint64_t bits);
 uint64_t fc__double_bits(double value);
 int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */
@@ -290,7 +296,7 @@ bool fc__evict_one(fc_cache *cache, const fc__hash *hash);
 /* ---- table.c: what this process has mapped ---- */
 
 /* The handle under the key if it is current, with a reference; NULL if not. */
-fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, bool use);
+fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags);
 /* Inside the gate. Takes over the handle, which has one reference. Handles that must be
  * freed after the gate come back in *dropped. */
 void fc__table_insert(fc__handle *handle, fc__handle **dropped);
@@ -301,6 +307,9 @@ bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
 uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
 /* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
 void fc__handles_free(fc__handle *list);
+/* The handle, with a reference, one of whose segments is mapped just here; or NULL. */
+fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
+                                   uint32_t *segment);
 void fc__table_lock_all(fc_cache *cache);
 void fc__table_unlock_all(fc_cache *cache, bool in_child);
 void fc__table_forget_idle(fc_cache *cache); /* in a forked child */
@@ -316,8 +325,8 @@ void fc__handle_unmap(fc__handle *handle);
 
 /* The frame under the key, mapped and in the table, with a reference. FC_E_MISS with its
  * reason, CORRUPT, NOMEM, CLOSED. */
-int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
-              fc_error *error);
+int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
+              fc__handle **out, fc_error *error);
 /* Inside the gate: a handle, not in the table yet, over an open and leased manifest.
  * FC_E_BUSY: it is another frame's by now, look again. CORRUPT, NOMEM, SYSTEM. */
 int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
@@ -328,8 +337,22 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
                      uint32_t slot, fc__handle **out);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
-                   bool *leased);
+                   uint8_t *tags, bool *leased);
+/* Room for the key, and for the tags as they stand behind it. */
+#define FC__TAGS_BYTES (FC__MAX_TAGS * (1 + FC__TAG_BYTES))
+/* ---- tags.c ---- */
+int fc__tags_check(const fc_bytes *tags, size_t count, fc_error *error);
+size_t fc__tags_bytes(const fc_bytes *tags, size_t count);
+void fc__tags_write(uint8_t *out, const fc_bytes *tags, size_t count);
+uint64_t fc__tags_filter(const fc_bytes *tags, size_t count);
+/* Points `out` into `from`; false if they do not fit `bytes`. */
+bool fc__tags_read(const uint8_t *from, size_t bytes, size_t count, fc_bytes *out);
+const fc_bytes *fc__handle_tags(fc__handle *handle); /* NULL: none, or no memory */
 int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error);
+/* The miss of an expired frame, which leaves the index unless it may be had as stale.
+ * FC_E_BUSY: it was replaced meanwhile, look again. */
+int fc__expired(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word, fc_bytes key,
+                fc_error *error);
 /* What a committed manifest must hold, of `bytes` bytes at `manifest`. */
 bool fc__manifest_valid(const fc__manifest *manifest, uint64_t bytes);
 uint64_t fc__manifest_checksum(const fc__manifest *manifest);
@@ -338,6 +361,10 @@ const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *byt
 int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error);
 void fc__private_forget(fc__handle *handle); /* before its base is released */
 uint64_t fc__private_bytes(fc_cache *cache); /* dirtied pages of all private copies */
+/* Of its segments, as its manifest says. */
+const uint64_t *fc__handle_lengths(const fc__handle *handle);
+bool fc__handle_maps(const fc__handle *handle, const void *start, uint64_t bytes,
+                     uint32_t *segment);
 uint64_t fc__handle_bytes(const fc__handle *handle); /* mapped */
 int fc__handle_populate(fc__handle *handle);
 
@@ -360,6 +387,8 @@ typedef struct fc__content {
     int (*run)(void *context, size_t job, fc__write_fn write, void *write_context,
                fc_error *error);
     void (*encode)(void *context, void *body);
+    void (*sources)(void *context, const void **out); /* NULL: nothing can be linked */
+    bool (*is_segment)(void *context, uint32_t segment, const void *base);
 } fc__content;
 
 /* A segment that a build has mapped for writing. */
@@ -382,6 +411,9 @@ struct fc__writer {
     uint32_t ground_count;
     int64_t started_ns;
     fc__writer *next, **link; /* of the cache's builds */
+    fc_bytes *own_tags; /* of a build: copied from its options */
+    uint64_t linked_bytes; /* of segments that are shared with another frame */
+    size_t tag_bytes;
     uint32_t key_bytes;
     uint8_t key[FC__KEY_BYTES];
 };
@@ -405,6 +437,15 @@ void fc__writer_abort(fc__writer *writer);
  * for sequence and checksum. On failure the record is still the writer's. */
 int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units,
                 fc__handle **out, fc_error *error);
+
+/* ---- link.c: a segment that a frame has already ---- */
+
+/* Segments of the content that lie in this process's mappings of frames, linked instead of
+ * copied: sets linked[i]. */
+void fc__link_segments(fc__writer *writer, const fc__content *content, bool *linked);
+uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
+                          const uint64_t *lengths);
+
 /* Writes all segments that have jobs, and brings the files to their lengths. */
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
 /* A new file for this segment; one left over under its name goes first. */
@@ -414,7 +455,15 @@ int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *e
 /* ---- wait.c ---- */
 
 void fc__wait_bump(fc_cache *cache, fc__hash hash);
+/* Before looking at what one waits for, and after: until the word moves. */
+uint32_t fc__wait_prepare(fc_cache *cache, fc__hash hash);
+void fc__wait_sleep(fc_cache *cache, fc__hash hash, uint32_t seen, int64_t timeout_ns);
 void fc__notice(fc_cache *cache); /* wakes the watchers of all processes */
+
+/* ---- flight.c ---- */
+
+/* Seconds since this thread began to compute the key; 0 if it does not. */
+double fc__flight_elapsed(fc_cache *cache, fc__hash hash);
 
 /* ---- helper.c: the helper thread: watcher and, if elected, janitor ---- */
 
@@ -433,11 +482,12 @@ static inline void fc__count(fc_cache *cache, int counter, uint64_t amount) {
 bool fc__stats_flush(fc_cache *cache); /* true if there was anything to add */
 /* Fills what fits in out->size. */
 void fc__fill_info(const fc_cache *cache, const fc__manifest *manifest, fc_bytes key,
-                   bool leased, fc_info *out);
+                   const uint64_t *lengths, const fc_bytes *tags, bool leased, fc_info *out);
 int fc__check_key(fc_cache *cache, fc_bytes key, fc_error *error);
 
 /* ---- cache.c ---- */
 
+fc__handle *fc__frame_handle(const fc_frame *frame);
 /* Structure and checksums of a leased frame. */
 int fc__handle_verify(fc__handle *handle, fc_error *error);
 void fc__builds_abort(fc_cache *cache);

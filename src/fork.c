@@ -142,6 +142,7 @@ static void after_fork_in_child(void) {
         pthread_mutex_unlock(&cache->helper_mutex);
         cache->idle_lock_count = 0;
         cache->builds = NULL;
+        atomic_store(&cache->flights, NULL);
         cache->janitor.fd = -1;
         atomic_store(&cache->helper_running, false);
         for (int i = 0; i < FC__COUNT_ALL; i++) /* the parent adds what it has counted */

@@ -204,6 +204,21 @@ uint64_t fc__private_bytes(fc_cache *cache) {
     return bytes;
 }
 
+const uint64_t *fc__handle_lengths(const fc__handle *handle) {
+    return lengths(handle);
+}
+
+bool fc__handle_maps(const fc__handle *handle, const void *start, uint64_t bytes,
+                     uint32_t *segment) {
+    for (uint32_t i = 0; i < handle->segment_count; i++)
+        if (atomic_load_explicit(&handle->segments[i], memory_order_relaxed) == start &&
+            lengths(handle)[i] == bytes) {
+            *segment = i;
+            return true;
+        }
+    return false;
+}
+
 uint64_t fc__handle_bytes(const fc__handle *handle) {
     uint64_t bytes = handle->base ? 0 : handle->manifest_bytes;
     for (uint32_t i = 0; i < handle->segment_count; i++)

@@ -38,10 +38,15 @@ int fc_contains(fc_cache *cache, fc_bytes key, fc_error *error) {
     fc__hash hash = fc__hash_key(key);
     for (int i = 0; i < 100; i++) {
         uint64_t word = fc__index_find(cache, hash, &slot);
-        if (!word ||
-            fc__record_expired(cache, &cache->records[fc__word_record(word)], &since))
+        if (!word)
             break;
-        status = fc__lease_peek(cache, word, &m, found, NULL);
+        if (fc__record_expired(cache, &cache->records[fc__word_record(word)], &since)) {
+            status = fc__expired(cache, hash, slot, word, key, error);
+            if (status == FC_E_BUSY)
+                continue;
+            return status;
+        }
+        status = fc__lease_peek(cache, word, &m, found, NULL, NULL);
         if (!status && m.key_bytes == key.size && !memcmp(found, key.data, key.size))
             return 0;
         if (!status)
@@ -78,19 +83,22 @@ int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error) {
 }
 
 /* Under the record lock: a record that is recycled meanwhile is another key's. */
-static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t ttl_ms,
-                        int64_t *since) {
+static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t ttl_ms) {
     fc__record *record = &cache->records[fc__word_record(word)];
-    int64_t expires;
+    int64_t expires, since;
     if (fc__slot(cache, slot) != word)
         return FC_E_BUSY;
-    if (fc__record_expired(cache, record, since))
+    if (fc__record_expired(cache, record, &since))
         return FC_E_MISS;
     if (ttl_ms == 0)
         ttl_ms = atomic_load(&record->ttl_ms);
-    if (ttl_ms == FC_NEVER || __builtin_mul_overflow(ttl_ms, 1000000, &expires) ||
-        __builtin_add_overflow(expires, fc__now_ns(cache), &expires))
-        expires = FC__EXPIRES_NEVER;
+    int64_t stale = atomic_load(&record->stale_until_ns);
+    int64_t old = atomic_load(&record->expires_ns);
+    expires = fc__expiry(fc__now_ns(cache), ttl_ms);
+    if (stale > old && stale != FC__EXPIRES_NEVER) /* as long a stale time as before */
+        atomic_store(&record->stale_until_ns,
+                     expires > INT64_MAX - (stale - old) ? FC__EXPIRES_NEVER
+                                                         : expires + (stale - old));
     atomic_store(&record->expires_ns, expires);
     return 0;
 }
@@ -99,7 +107,6 @@ int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error) {
     char text[80];
     uint32_t slot;
     fc__lock lock;
-    int64_t since = 0;
     int status = check_write(cache, key, error);
     if (status)
         return status;
@@ -119,14 +126,13 @@ int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error) {
         if (status)
             return fc__fail_errno(error, status, errno, "cannot lock the record of key '%s'",
                                   fc__key_text(text, key));
-        status = touch_locked(cache, word, slot, ttl_ms, &since);
+        status = touch_locked(cache, word, slot, ttl_ms);
         fc__lock_release(cache, &lock);
         /* Only this very frame: one put meanwhile has not expired. */
-        if (status == FC_E_MISS &&
-            fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since)) {
-            fc__count(cache, FC__COUNT_expired, 1);
-            return fc__miss(cache, hash, key, error);
-        }
+        if (status == FC_E_MISS)
+            status = fc__expired(cache, hash, slot, word, key, error);
+        if (status == FC_E_MISS)
+            return status;
         if (!status)
             return 0;
     }

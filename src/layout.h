@@ -17,6 +17,8 @@
 #define FC__MIN_CAPACITY 64u
 #define FC__MAX_CAPACITY (1u << 24)
 #define FC__KEY_BYTES    1024u /* the longest key */
+#define FC__MAX_TAGS     64u
+#define FC__TAG_BYTES    255u
 #define FC__MAX_SEGMENTS (1u << 20)
 
 /* ---- Index ---- */
@@ -69,6 +71,7 @@ static inline uint32_t fc__status_generation(uint64_t status) {
 
 /* fc__record.flags */
 #define FC__RECORD_COST    1u /* somebody measured the cost */
+#define FC__RECORD_SLIDING 4u /* every counted use renews the TTL */
 #define FC__RECORD_DAMAGED 2u /* its files are not what they should be: not for the pool */
 
 /* The first line is all that a get touches. Fields but `status` are relaxed atomics: who
@@ -89,9 +92,9 @@ typedef struct fc__record {
     _Atomic int64_t ttl_ms;
     _Atomic uint32_t segments; /* files <record>.s0 ... that may exist */
     _Atomic uint32_t flags;
-    _Atomic int64_t stale_until_ns; /* reserved: serving past the expiry */
-    _Atomic uint64_t tags;          /* reserved: filter of the tags */
-    _Atomic uint64_t reserved;
+    _Atomic int64_t stale_until_ns; /* served stale until then; 0: not past the expiry */
+    _Atomic uint64_t tags;          /* filter: one bit of each tag's hash */
+    _Atomic uint64_t linked; /* units that were linked from another frame at the put */
 } fc__record;
 _Static_assert(sizeof(fc__record) == 128, "two cache lines");
 
@@ -168,7 +171,7 @@ typedef struct fc__manifest {
     uint32_t flags;
     uint32_t key_bytes;
     uint32_t segment_count;
-    uint32_t tag_count;       /* reserved: 0 */
+    uint32_t tag_count;       /* behind the key: length byte and bytes of each */
     uint64_t segments_offset; /* uint64_t[segment_count]: bytes of each */
     uint64_t body_offset, body_bytes;
     uint64_t data_offset, data_bytes; /* of segment 0 when it is inline */

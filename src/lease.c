@@ -39,6 +39,10 @@ bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
            m->segment_count <= FC__MAX_SEGMENTS && m->segments_offset % 8 == 0 &&
            m->segments_offset >= sizeof *m + m->key_bytes &&
            within(m->segments_offset, m->segment_count * 8ull, bytes) &&
+           m->tag_count <= FC__MAX_TAGS &&
+           fc__tags_read((const uint8_t *)(m + 1) + m->key_bytes,
+                         m->segments_offset - sizeof *m - m->key_bytes, m->tag_count,
+                         NULL) &&
            m->body_offset % 8 == 0 &&
            m->body_offset >= m->segments_offset + m->segment_count * 8ull &&
            within(m->body_offset, m->body_bytes, bytes) && m->data_offset % 64 == 0 &&
@@ -186,8 +190,24 @@ static int fail_lease(fc_cache *cache, int status, int sys_errno, fc_bytes key,
                           text, cache->settings.dir);
 }
 
-int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
-              fc_error *error) {
+/* Expired: out of the index, unless it may still be asked for as stale. */
+int fc__expired(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word, fc_bytes key,
+                fc_error *error) {
+    const fc__record *record = &cache->records[fc__word_record(word)];
+    int64_t since = 0;
+    bool gone = fc__record_gone(cache, record, &since);
+    if (!gone || cache->read_only) {
+        fc__count(cache, FC__COUNT_misses_expired, 1);
+        return fail_miss(cache, FC_MISS_EXPIRED, since, key, error);
+    }
+    if (!fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since))
+        return FC_E_BUSY; /* replaced meanwhile: look again */
+    fc__count(cache, FC__COUNT_expired, 1);
+    return fc__miss(cache, hash, key, error);
+}
+
+int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
+              fc__handle **out, fc_error *error) {
     int64_t busy_since = 0, since = 0;
     uint64_t last = 0;
     int mismatches = 0;
@@ -200,12 +220,13 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, fc__handle **out,
         if (!word)
             return fc__miss(cache, hash, key, error);
         fc__record *record = &cache->records[fc__word_record(word)];
-        if (fc__record_expired(cache, record, &since) && fc__slot(cache, slot) == word) {
-            if (cache->read_only)
-                return fail_miss(cache, FC_MISS_EXPIRED, since, key, error);
-            if (fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since))
-                fc__count(cache, FC__COUNT_expired, 1);
-            continue;
+        bool late = flags & FC_GET_STALE ? fc__record_gone(cache, record, &since)
+                                         : fc__record_expired(cache, record, &since);
+        if (late && fc__slot(cache, slot) == word) {
+            int missed = fc__expired(cache, hash, slot, word, key, error);
+            if (missed == FC_E_BUSY)
+                continue;
+            return missed;
         }
         if (word != last) /* replaced: not the one that is held, nor the one that is wrong */
             mismatches = 0, busy_since = 0;
@@ -261,7 +282,7 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
 
 /* Leased and read, not mapped: for walks over many frames. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
-                   bool *leased) {
+                   uint8_t *tags, bool *leased) {
     struct {
         fc__manifest manifest;
         uint8_t key[FC__KEY_BYTES];
@@ -280,6 +301,9 @@ int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *k
             memcpy(out, m, sizeof *m);
             memcpy(key, head.key, m->key_bytes);
             status = 0;
+            if (tags && m->tag_count &&
+                fc__os_read(fd, tags, FC__TAGS_BYTES, sizeof *m + m->key_bytes) < 1)
+                status = FC_E_SYSTEM;
         }
         /* Of this frame only: without the record lock an exclusive lease may not meet a put,
          * whose own is let go and taken again as it becomes shared. */

@@ -57,6 +57,11 @@ int fc__os_unlink(int dir, const char *name) {
     return unlinkat(dir, name, 0);
 }
 
+int fc__os_link(int dir, const char *name, const char *other) {
+    TRY(EMLINK, -1);
+    return linkat(dir, name, dir, other, 0);
+}
+
 int fc__os_stat(int fd, struct stat *out) {
     TRY(EIO, -1);
     return fstat(fd, out);
@@ -236,26 +241,39 @@ void fc__os_huge(const void *start, size_t bytes) {
     madvise((void *)(uintptr_t)start, bytes, MADV_HUGEPAGE);
 }
 
-/* /proc/self/pagemap (Linux Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62
- * swapped, 61 page of a file or shared. */
-uint64_t fc__os_private_bytes(const void *start, size_t bytes) {
+/* Counts pages of the range that are the process's own, by /proc/self/pagemap (Linux
+ * Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62 swapped, 61 page of a file or
+ * shared. False if that cannot be told. */
+static bool count_private(const void *start, size_t bytes, uint64_t *pages) {
     uint64_t entries[512], first = (uintptr_t)start / FC__PAGE;
-    uint64_t count = (bytes + FC__PAGE - 1) / FC__PAGE;
-    uint64_t pages = 0;
+    uint64_t count = (bytes + FC__PAGE - 1) / FC__PAGE, done = 0;
+    *pages = 0;
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
-    for (uint64_t done = 0; done < count;) {
+        return false;
+    while (done < count) {
         uint64_t want = count - done < 512 ? count - done : 512;
         ssize_t got = pread(fd, entries, want * 8, (off_t)((first + done) * 8));
-        if (got <= 0)
+        if (got < 8)
             break;
         for (ssize_t i = 0; i < got / 8; i++)
-            pages += (entries[i] >> 62 & 1) || ((entries[i] >> 63) && !(entries[i] >> 61 & 1));
+            *pages += (entries[i] >> 62 & 1) ||
+                      ((entries[i] >> 63) && !(entries[i] >> 61 & 1));
         done += (uint64_t)got / 8;
     }
     close(fd);
+    return done == count;
+}
+
+uint64_t fc__os_private_bytes(const void *start, size_t bytes) {
+    uint64_t pages;
+    count_private(start, bytes, &pages);
     return pages * FC__PAGE;
+}
+
+bool fc__os_is_untouched(const void *start, size_t bytes) {
+    uint64_t pages;
+    return count_private(start, bytes, &pages) && !pages;
 }
 
 static int64_t clock_now(clockid_t clock) {

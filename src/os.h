@@ -19,6 +19,7 @@ int fc__os_open(int dir, const char *name, int flags, uint32_t mode);
 void fc__os_close(int fd); /* keeps errno */
 int fc__os_mkdir(int dir, const char *name, uint32_t mode);
 int fc__os_unlink(int dir, const char *name);
+int fc__os_link(int dir, const char *name, const char *other);
 int fc__os_stat(int fd, struct stat *out);
 int fc__os_stat_at(int dir, const char *name, struct stat *out);
 int fc__os_chmod(int fd, uint32_t mode);
@@ -58,6 +59,8 @@ void fc__os_unmap(const void *start, size_t bytes);
 int fc__os_populate(const void *start, size_t bytes); /* maps all pages that exist, now */
 void fc__os_huge(const void *start, size_t bytes);
 /* Pages of a private mapping that are the process's own; 0 where that is not told. */
+/* True only if it is known that no page of the range is the process's own. */
+bool fc__os_is_untouched(const void *start, size_t bytes);
 uint64_t fc__os_private_bytes(const void *start, size_t bytes);
 
 /* ---- Time ---- */

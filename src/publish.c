@@ -25,13 +25,16 @@ static int check_expected(fc__writer *writer, published *p, fc_error *error) {
     uint64_t expect = writer->options.expect, found = 0;
     char text[80];
     int64_t since;
+    bool fresh = false;
     if (!expect)
         return 0;
     uint64_t word = fc__index_find(writer->cache, writer->hash, &p->slot);
     fc__record *record = &writer->cache->records[fc__word_record(word)];
-    if (word && !fc__record_expired(writer->cache, record, &since))
+    if (word && !fc__record_gone(writer->cache, record, &since)) {
         found = atomic_load(&record->sequence);
-    if (expect == FC_ABSENT && !found)
+        fresh = !fc__record_expired(writer->cache, record, &since);
+    }
+    if (expect == FC_ABSENT && !fresh)
         return 0; /* under the key lock it can only stay so */
     if (found == expect) {
         p->expected = word;
@@ -51,10 +54,9 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     fc__record *r = record_of(writer);
     const fc_put_options *options = &writer->options;
     int64_t ttl = options->ttl_ms ? options->ttl_ms : cache->settings.ttl_ms;
-    int64_t expires = FC__EXPIRES_NEVER;
-    if (ttl != FC_NEVER && (__builtin_mul_overflow(ttl, 1000000, &expires) ||
-                            __builtin_add_overflow(expires, m->created_ns, &expires)))
-        expires = FC__EXPIRES_NEVER;
+    int64_t expires = fc__expiry(m->created_ns, ttl);
+    int64_t stale = expires == FC__EXPIRES_NEVER ? expires
+                                                 : fc__expiry(expires, options->stale_ms);
     double cost = options->cost_s > 0 ? options->cost_s
                                       : fc__evict_default_cost(units * FC__PAGE);
     /* Pairs with the fence of fc__index_find(): who reads a field of ours while looking for
@@ -63,6 +65,9 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->hash_low, writer->hash.low, memory_order_relaxed);
     atomic_store_explicit(&r->hash_high, writer->hash.high, memory_order_relaxed);
     atomic_store_explicit(&r->expires_ns, expires, memory_order_relaxed);
+    atomic_store_explicit(&r->stale_until_ns, stale, memory_order_relaxed);
+    atomic_store_explicit(&r->tags, fc__tags_filter(options->tags, options->tag_count),
+                          memory_order_relaxed);
     atomic_store_explicit(&r->ttl_ms, ttl, memory_order_relaxed);
     atomic_store_explicit(&r->tick, 0, memory_order_relaxed);
     atomic_store_explicit(&r->uses, 1, memory_order_relaxed);
@@ -71,8 +76,11 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
-    atomic_store_explicit(&r->flags, options->cost_s > 0 ? FC__RECORD_COST : 0,
+    atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
                           memory_order_relaxed);
+    uint32_t flags = (options->cost_s > 0 ? FC__RECORD_COST : 0) |
+                     (options->flags & FC_PUT_SLIDING ? FC__RECORD_SLIDING : 0);
+    atomic_store_explicit(&r->flags, flags, memory_order_relaxed);
     /* seq_cst: the sweep that sees LIVE sees the fields. */
     atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
 }

@@ -29,15 +29,18 @@ static int check_options(fc_put_options *out, const fc_put_options *options,
     if (options->size < offsetof(fc_put_options, ttl_ms))
         return fc__fail(error, FC_E_INVALID, "fc_put_options.size is %zu: set it to sizeof "
                         "the struct", options->size);
-    if (out->flags)
-        return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: none are known to "
-                        "this version", out->flags);
+    if (out->flags & ~FC_PUT_SLIDING)
+        return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: only FC_PUT_SLIDING "
+                        "is known", out->flags);
+    if (out->stale_ms < 0 && out->stale_ms != FC_NEVER)
+        return fc__fail(error, FC_E_INVALID, "stale time of %lld ms: give 0 or more, or "
+                        "FC_NEVER", (long long)out->stale_ms);
     if (out->ttl_ms < 0 && out->ttl_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "ttl of %lld ms: give more than 0, 0 for the "
                         "cache's own, or FC_NEVER", (long long)out->ttl_ms);
     if (isnan(out->cost_s) || out->cost_s < 0 || isinf(out->cost_s))
         return fc__fail(error, FC_E_INVALID, "cost of %g s: give 0 or more", out->cost_s);
-    return 0;
+    return fc__tags_check(out->tags, out->tag_count, error);
 }
 
 int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
@@ -56,7 +59,11 @@ int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
     writer->key_bytes = (uint32_t)key.size;
     memcpy(writer->key, key.data, key.size);
     writer->hash = fc__hash_key(key);
-    return check_options(&writer->options, options, error);
+    status = check_options(&writer->options, options, error);
+    writer->tag_bytes = fc__tags_bytes(writer->options.tags, writer->options.tag_count);
+    if (!status && writer->options.cost_s == 0)
+        writer->options.cost_s = fc__flight_elapsed(cache, writer->hash);
+    return status;
 }
 
 static fc__record *record_of(const fc__writer *writer) {
@@ -89,7 +96,8 @@ typedef struct shape {
 
 static shape shape_of(const fc__writer *writer, const fc__content *content) {
     shape s;
-    s.segments_offset = fc__round_up(sizeof(fc__manifest) + writer->key_bytes, 8);
+    s.segments_offset =
+        fc__round_up(sizeof(fc__manifest) + writer->key_bytes + writer->tag_bytes, 8);
     s.body_offset = s.segments_offset + 8ull * content->segment_count;
     s.data_offset = fc__round_up(s.body_offset + content->body_bytes, 64);
     s.data_bytes = content->inlined && content->segment_count ? content->segment_bytes[0] : 0;
@@ -126,7 +134,10 @@ static void fill_manifest(const fc__writer *writer, const fc__content *content,
     m->rows = content->rows;
     m->columns = content->columns;
     m->stored_bytes = s->stored_bytes;
+    m->tag_count = (uint32_t)writer->options.tag_count;
     memcpy(m + 1, writer->key, writer->key_bytes);
+    fc__tags_write((uint8_t *)(m + 1) + writer->key_bytes, writer->options.tags,
+                   writer->options.tag_count);
     memcpy(buffer + s->segments_offset, content->segment_bytes,
            8ull * content->segment_count);
     content->encode(content->context, buffer + s->body_offset);
@@ -339,14 +350,31 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     return status;
 }
 
+/* A build outlives the call that its options were given to. */
+static int keep_tags(fc__writer *writer, fc_error *error) {
+    size_t count = writer->options.tag_count, head = count * sizeof(fc_bytes);
+    if (!count)
+        return 0;
+    writer->own_tags = fc__malloc(head + writer->tag_bytes);
+    if (!writer->own_tags)
+        return fc__fail(error, FC_E_NOMEM, "no memory for %zu tags", count);
+    uint8_t *text = (uint8_t *)writer->own_tags + head;
+    fc__tags_write(text, writer->options.tags, count);
+    fc__tags_read(text, writer->tag_bytes, count, writer->own_tags);
+    writer->options.tags = writer->own_tags;
+    return 0;
+}
+
 int fc__writer_open(fc__writer *writer, fc_error *error) {
-    int status = allocate_record(writer, error);
+    int status = keep_tags(writer, error);
+    if (!status)
+        status = allocate_record(writer, error);
     if (!status)
         status = charge(writer, 1, error); /* the least that a manifest takes */
     if (!status)
         status = open_manifest(writer, error);
     if (status)
-        abandon(writer);
+        fc__writer_abort(writer);
     return status;
 }
 
@@ -422,6 +450,8 @@ static void release_grounds(fc__writer *writer, bool unmap) {
     for (uint32_t i = 0; unmap && i < writer->ground_count; i++)
         fc__os_unmap(writer->grounds[i].start, writer->grounds[i].bytes);
     fc__free(writer->grounds);
+    fc__free(writer->own_tags);
+    writer->own_tags = NULL;
     writer->grounds = NULL;
     writer->ground_count = 0;
 }

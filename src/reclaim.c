@@ -92,6 +92,7 @@ static void to_free(removal *r) {
     fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));
     FC__STEP("reclaim-uncharged");
     atomic_store(&r->record->segments, 0);
+    atomic_store(&r->record->linked, 0);
     set_status(r, FC__FREE);
 }
 
@@ -269,7 +270,7 @@ uint32_t fc__expire(fc_cache *cache) {
         if (!word || number >= cache->capacity)
             continue;
         fc__record *record = &cache->records[number];
-        if (!fc__record_expired(cache, record, &since))
+        if (!fc__record_gone(cache, record, &since))
             continue;
         fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
         if (fc__slot(cache, slot) == word && /* the record was this word's */

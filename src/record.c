@@ -64,6 +64,22 @@ static inline uint32_t current_tick(const fc_cache *cache) {
     return (uint32_t)(now >> 22);
 }
 
+/* The user holds a lease, so the record is this frame's. The stale time moves along. */
+static void slide(fc__record *record, int64_t now) {
+    int64_t old = atomic_load_explicit(&record->expires_ns, memory_order_relaxed);
+    int64_t stale = atomic_load_explicit(&record->stale_until_ns, memory_order_relaxed);
+    int64_t ttl = atomic_load_explicit(&record->ttl_ms, memory_order_relaxed);
+    int64_t expires = fc__expiry(now, ttl);
+    if (now >= old) /* served stale: it stays expired until it is put again */
+        return;
+    if (stale > old && stale != FC__EXPIRES_NEVER)
+        atomic_store_explicit(&record->stale_until_ns,
+                              expires > INT64_MAX - (stale - old) ? FC__EXPIRES_NEVER
+                                                                  : expires + (stale - old),
+                              memory_order_relaxed);
+    atomic_store_explicit(&record->expires_ns, expires, memory_order_relaxed);
+}
+
 void fc__record_use(fc_cache *cache, fc__record *record) {
     uint32_t tick = current_tick(cache);
     if (cache->read_only ||
@@ -77,7 +93,24 @@ void fc__record_use(fc_cache *cache, fc__record *record) {
         &record->base,
         atomic_load_explicit(&cache->control->inflation, memory_order_relaxed),
         memory_order_relaxed);
-    atomic_store_explicit(&record->used_ns, fc__now_ns(cache), memory_order_relaxed);
+    int64_t now = fc__now_ns(cache);
+    atomic_store_explicit(&record->used_ns, now, memory_order_relaxed);
+    if (atomic_load_explicit(&record->flags, memory_order_relaxed) & FC__RECORD_SLIDING)
+        slide(record, now);
+}
+
+int64_t fc__expiry(int64_t now_ns, int64_t ttl_ms) {
+    int64_t expires;
+    if (ttl_ms == FC_NEVER || __builtin_mul_overflow(ttl_ms, 1000000, &expires) ||
+        __builtin_add_overflow(expires, now_ns, &expires))
+        return FC__EXPIRES_NEVER;
+    return expires;
+}
+
+bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since) {
+    int64_t until = atomic_load_explicit(&record->stale_until_ns, memory_order_relaxed);
+    return fc__record_expired(cache, record, since) &&
+           (until <= *since || fc__now_ns(cache) >= until);
 }
 
 bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since) {

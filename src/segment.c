@@ -27,11 +27,13 @@ typedef struct unit {
     size_t first, count;
     void *map;
     uint64_t map_bytes;
+    bool linked; /* its jobs run for the checksums only */
 } unit;
 
 typedef struct copy {
     fc__writer *writer;
     const fc__content *content;
+    const bool *linked; /* [segment_count] */
     unit *units;
     size_t unit_count;
     _Atomic size_t next;
@@ -146,16 +148,25 @@ static int open_segment(fc__writer *writer, uint32_t segment, uint64_t bytes,
     return fc__create_file(cache, name);
 }
 
+static int write_nothing(void *context, uint32_t segment, uint64_t offset, const void *data,
+                         size_t bytes, fc_error *error) {
+    (void)context, (void)segment, (void)offset, (void)data, (void)bytes, (void)error;
+    return 0;
+}
+
 static int run_jobs(copy *c, const unit *u, output *o, fc_error *error) {
     int status = 0;
     for (size_t i = 0; i < u->count && !status; i++)
-        status = c->content->run(c->content->context, u->first + i, write_segment, o, error);
+        status = c->content->run(c->content->context, u->first + i,
+                                 u->linked ? write_nothing : write_segment, o, error);
     return status ? status : flush(o, error);
 }
 
 static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
     output o = {.copy = c, .fd = -1, .map = u->map, .gathered = gathered};
     bool recycled;
+    if (u->linked)
+        return run_jobs(c, u, &o, error);
     if (u->map) {
         uint64_t offset = c->content->job_offset(c->content->context, u->first);
         uint64_t start = offset & ~(FC__PAGE - 1);
@@ -271,6 +282,8 @@ static void plan_units(copy *c, uint64_t total) {
     unit *last = NULL;
     for (size_t job = 0; job < content->job_count; job++) {
         uint32_t segment = content->job_segment(content->context, job);
+        if (c->linked[segment] && !c->writer->cache->checksums)
+            continue;
         if (last && last->segment == segment) {
             if (!last->map) {
                 last->count++;
@@ -283,7 +296,10 @@ static void plan_units(copy *c, uint64_t total) {
             continue;
         }
         last = &c->units[c->unit_count++];
-        *last = (unit){.segment = segment, .first = job, .count = 1};
+        *last = (unit){.segment = segment, .first = job, .count = 1,
+                       .linked = c->linked[segment]};
+        if (last->linked)
+            continue;
         uint64_t bytes = content->segment_bytes[segment];
         if (wants_map(c->writer, bytes, total)) {
             last->map = map_recycled(c->writer, segment, bytes);
@@ -356,16 +372,22 @@ int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error 
     int status = fit_files(writer, content, error);
     if (status)
         return status;
-    for (uint32_t i = 0; i < count; i++)
-        total += content->segment_bytes[i];
     if (!content->inlined && content->job_count) {
+        bool *linked = fc__malloc(count);
+        c.linked = linked;
         c.units = fc__malloc(content->job_count * sizeof *c.units);
-        if (!c.units)
-            return fc__fail(error, FC_E_NOMEM, "no memory for %zu jobs", content->job_count);
-        pthread_mutex_init(&c.mutex, NULL);
-        status = write_units(&c, total, error);
-        pthread_mutex_destroy(&c.mutex);
+        if (c.units && linked) {
+            fc__link_segments(writer, content, linked);
+            for (uint32_t i = 0; i < count; i++)
+                total += linked[i] ? 0 : content->segment_bytes[i];
+            pthread_mutex_init(&c.mutex, NULL);
+            status = write_units(&c, total, error);
+            pthread_mutex_destroy(&c.mutex);
+        } else
+            status = fc__fail(error, FC_E_NOMEM, "no memory for %zu jobs",
+                              content->job_count);
         fc__free(c.units);
+        fc__free(linked);
     }
     if (!status)
         atomic_store(&record->segments, count);

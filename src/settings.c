@@ -89,6 +89,10 @@ static const char *parse_janitor(fc__settings *out, const char *text) {
     return fc__parse_switch(&out->janitor, text, "on", "off") ? "on or off" : NULL;
 }
 
+static const char *parse_flight_max(fc__settings *out, const char *text) {
+    return fc__parse_duration(&out->flight_max_ms, text);
+}
+
 static const char *parse_reclaim_wait(fc__settings *out, const char *text) {
     return fc__parse_duration(&out->reclaim_wait_ms, text);
 }

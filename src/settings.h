@@ -39,7 +39,7 @@ typedef struct fc__settings {
     uint32_t threads;
     bool populate, huge, janitor;
     uint32_t mode;
-    int64_t reclaim_wait_ms;
+    int64_t flight_max_ms, reclaim_wait_ms;
     fc__origin origin[FC__SETTING_COUNT];
     char text[FC__SETTING_COUNT][64]; /* as it was given, cut for display; dir: see dir */
 } fc__settings;

@@ -33,7 +33,8 @@ static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
     case FC__LIVE:
         if (fc__index_holds(cache, hash,
                             fc__word(hash.high, fc__status_generation(status), i), &slot))
-            out->frames++, out->hot_bytes += bytes;
+            out->frames++, out->hot_bytes += bytes,
+                out->shared_bytes += atomic_load(&record->linked) * FC__PAGE;
         else
             out->zombie_frames++, out->zombie_bytes += bytes;
         break;
@@ -83,8 +84,8 @@ int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
     return 0;
 }
 
-void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, bool leased,
-                   fc_info *out) {
+void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
+                   const uint64_t *lengths, const fc_bytes *tags, bool leased, fc_info *out) {
     const fc__record *record = &cache->records[m->record];
     fc_info info = {.size = out->size,
                     .key = key,
@@ -92,15 +93,24 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key, b
                     .rows = m->rows,
                     .columns = m->columns,
                     .bytes = m->stored_bytes,
+                    .shared_bytes = lengths ? fc__shared_bytes(cache, m, lengths) : 0,
                     .created_ns = m->created_ns,
                     .used_ns = m->created_ns,
                     .expires_ns = FC__EXPIRES_NEVER,
+                    .stale_until_ns = FC__EXPIRES_NEVER,
                     .record = m->record,
-                    .leased = leased};
+                    .leased = leased,
+                    .tag_count = tags ? m->tag_count : 0,
+                    .tags = tags};
+    int64_t since;
     /* A frame that has left the index keeps its record while it is leased. */
     if (atomic_load(&record->sequence) == m->sequence) {
         info.used_ns = atomic_load(&record->used_ns);
         info.expires_ns = atomic_load(&record->expires_ns);
+        info.stale_until_ns = atomic_load(&record->stale_until_ns);
+        if (info.stale_until_ns < info.expires_ns)
+            info.stale_until_ns = info.expires_ns;
+        info.stale = fc__record_expired(cache, record, &since);
         info.uses = atomic_load(&record->uses);
         if (atomic_load(&record->flags) & FC__RECORD_COST)
             info.cost_s = fc__double(atomic_load(&record->cost));

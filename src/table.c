@@ -54,15 +54,22 @@ static inline bool same_key(const fc__handle *handle, fc__hash hash, fc_bytes ke
            handle->key_bytes == key.size && !memcmp(handle->key, key.data, key.size);
 }
 
-fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, bool use) {
-    fc__shard *shard = shard_of(cache, hash);
+/* Fresh, or stale and asked for. */
+static inline bool wanted(const fc_cache *cache, const fc__handle *handle, uint32_t flags) {
+    const fc__record *record = &cache->records[handle->record];
     int64_t since;
+    return flags & FC_GET_STALE ? !fc__record_gone(cache, record, &since)
+                                : !fc__record_expired(cache, record, &since);
+}
+
+fc__handle *fc__table_get(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags) {
+    fc__shard *shard = shard_of(cache, hash);
+    bool use = !(flags & FC_GET_PEEK);
     lock(shard);
     fc__handle *handle = *bucket_of(shard, hash);
     while (handle && !same_key(handle, hash, key))
         handle = handle->next;
-    if (handle && (!current(handle) ||
-                   fc__record_expired(cache, &cache->records[handle->record], &since)))
+    if (handle && (!current(handle) || !wanted(cache, handle, flags)))
         handle = NULL;
     if (handle) {
         handle->refs++;
@@ -244,6 +251,44 @@ void fc__handles_free(fc__handle *list) {
         fc__free(handle);
         fc__cache_unref(cache);
     }
+}
+
+static fc__handle *find_in_shard(fc__shard *shard, const void *start, uint64_t bytes,
+                                 uint32_t *segment) {
+    fc__handle *found = NULL;
+    lock(shard);
+    for (uint32_t b = 0; shard->count && !found && b < FC__SHARD_BUCKETS; b++)
+        for (fc__handle *h = shard->buckets[b]; h && !found; h = h->next)
+            if (fc__handle_maps(h, start, bytes, segment)) {
+                found = h;
+                h->refs++;
+            }
+    unlock(shard);
+    return found;
+}
+
+/* Frames that were replaced are not in the table, but handles of such that are in use are
+ * rare; private copies are in a list. Inside the gate, since fork takes the locks the other
+ * way round. */
+fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
+                                   uint32_t *segment) {
+    fc__handle *found = NULL;
+    fc__gate_enter();
+    for (uint32_t i = 0; i < FC__SHARDS && !found; i++)
+        found = find_in_shard(&cache->shards[i], start, bytes, segment);
+    pthread_mutex_lock(&cache->lists_mutex);
+    for (fc__handle *h = cache->privates; h && !found; h = h->next) {
+        fc__shard *shard = shard_of(cache, h->hash);
+        lock(shard);
+        if (h->refs && fc__handle_maps(h, start, bytes, segment)) {
+            found = h;
+            h->refs++;
+        }
+        unlock(shard);
+    }
+    pthread_mutex_unlock(&cache->lists_mutex);
+    fc__gate_leave();
+    return found;
 }
 
 void fc__table_lock_all(fc_cache *cache) {

@@ -168,7 +168,7 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     for (int i = 0; i < 20 && status == FC_E_BUSY && fc__slot(cache, slot) == word; i++) {
         if (i)
             fc__os_sleep_ns(1000000);
-        status = fc__lease_peek(cache, word, &m, key, NULL);
+        status = fc__lease_peek(cache, word, &m, key, NULL, NULL);
     }
     if (fc__slot(cache, slot) != word)
         return;

@@ -23,6 +23,17 @@ void fc__notice(fc_cache *cache) {
     fc__os_wake(&cache->control->notice, FC__WAKE_ALL);
 }
 
+uint32_t fc__wait_prepare(fc_cache *cache, fc__hash hash) {
+    uint32_t i = word_of(hash), seen = atomic_load(&cache->control->wait_words[i]);
+    if (!cache->read_only)
+        atomic_store(&cache->control->waiting[i], 1);
+    return seen;
+}
+
+void fc__wait_sleep(fc_cache *cache, fc__hash hash, uint32_t seen, int64_t timeout_ns) {
+    fc__os_wait(&cache->control->wait_words[word_of(hash)], seen, timeout_ns, FC__WAKE_ALL);
+}
+
 static bool changed(fc_cache *cache, fc__hash hash, uint64_t sequence) {
     uint32_t slot;
     int64_t since;
@@ -48,14 +59,11 @@ int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms
         return fc__fail(error, FC_E_INVALID, "timeout of %lld ms: give 0 or more, or "
                         "FC_NEVER", (long long)timeout_ms);
     fc__hash hash = fc__hash_key(key);
-    uint32_t i = word_of(hash);
     int64_t end = timeout_ms == FC_NEVER || timeout_ms > INT64_MAX / 2000000
                       ? INT64_MAX
                       : fc__os_monotonic_ns() + timeout_ms * 1000000;
     for (;;) {
-        uint32_t seen = atomic_load(&cache->control->wait_words[i]);
-        if (!cache->read_only)
-            atomic_store(&cache->control->waiting[i], 1);
+        uint32_t seen = fc__wait_prepare(cache, hash);
         if (changed(cache, hash, sequence))
             return 0;
         int64_t left = end - fc__os_monotonic_ns(), step = cache->read_only ? 5000000
@@ -68,7 +76,6 @@ int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms
                             cache->settings.dir);
         if ((status = fc__control_present(cache, error)))
             return status;
-        fc__os_wait(&cache->control->wait_words[i], seen, left < step ? left : step,
-                    FC__WAKE_ALL);
+        fc__wait_sleep(cache, hash, seen, left < step ? left : step);
     }
 }

@@ -31,9 +31,10 @@
  * Growth     A struct of yours that begins with `size`: {.size = sizeof it}. The rest may
  *            stay zero, always the default. Newer libraries serve older programs.
  *            fc_error, fc_bytes and fc_field never change.
- * Threads    Cache and frame: any number at once. Build, cursor: one at a time. Nothing is kept per thread; nothing is printed.
- * Fork       Caches and frames work on in parent and child. Builds and cursors stay
- *            the parent's; in the child, end or close merely frees them.
+ * Threads    Cache and frame: any number at once. Build, flight, cursor: one at a
+ *            time. Nothing is kept per thread; nothing is printed.
+ * Fork       Caches and frames work on in parent and child. Builds, flights and cursors
+ *            stay the parent's; in the child, end or close merely frees them.
  * Blocking   [fast]: no system call, or a few of microseconds. [waits]: may copy, write,
  *            decompress or wait; keep it off an event loop.
  * Units      _bytes, _ms (durations), _ns (since 1970, UTC), _s. FC_NEVER has no end.
@@ -85,9 +86,10 @@ extern "C" {
 typedef struct fc_cache fc_cache;   /* an attached directory */
 typedef struct fc_frame fc_frame;   /* a reference to a mapped frame: its lease */
 typedef struct fc_build fc_build;   /* a frame that is being filled in place */
+typedef struct fc_flight fc_flight; /* the right to compute a key, for all processes */
 typedef struct fc_cursor fc_cursor; /* a walk over the frames */
 
-/* Bytes somewhere: a key (1 to 1,024 bytes, any values), a string in a column. */
+/* Bytes somewhere: a key (1 to 1,024 bytes, any values), a tag, a string in a column. */
 typedef struct fc_bytes {
     const void *data;
     size_t size;
@@ -117,7 +119,7 @@ typedef enum fc_miss {
     FC_MISS_EXPIRED,
     FC_MISS_EVICTED,
     FC_MISS_DELETED,
-    FC_MISS_INVALIDATED, /* by a group of frames; not used yet */
+    FC_MISS_INVALIDATED, /* by a tag */
     FC_MISS_CORRUPT      /* found damaged, and dropped */
 } fc_miss;
 
@@ -211,8 +213,9 @@ FC_API int fc_cache_verify(fc_cache *cache, uint32_t flags, fc_report_fn report,
 
 /* ---- Get ---- */
 
-#define FC_GET_PEEK 2u /* do not count as a use */
-#define FC_GET_MAP  8u /* map all pages now, instead of at first touch */
+#define FC_GET_STALE 1u /* also a frame past its expiry, within its stale time */
+#define FC_GET_PEEK  2u /* do not count as a use, do not renew a sliding TTL */
+#define FC_GET_MAP   8u /* map all pages now, instead of at first touch */
 
 /* The frame under the key; release it with fc_frame_release(). Never waits for a writer.
  * Errors: MISS (with reason and age), CORRUPT, NOMEM, CLOSED. [fast] */
@@ -234,12 +237,16 @@ typedef struct fc_info {
     uint64_t sequence; /* of the commit: unique to this frame, grows with every put */
     int64_t rows, columns;
     uint64_t bytes;        /* as stored */
+    uint64_t shared_bytes; /* of these in columns that other frames hold too; 0 in a cursor */
     int64_t created_ns, used_ns;
-    int64_t expires_ns; /* INT64_MAX: never */
-    double cost_s;      /* seconds to compute, 0: not known */
-    uint64_t uses;      /* sampled */
-    uint32_t record;    /* its file is <dir>/frames/<record in six hex digits> */
-    bool leased;        /* by anybody; a cursor's only */
+    int64_t expires_ns, stale_until_ns; /* INT64_MAX: never */
+    double cost_s;                      /* seconds to compute, 0: not known */
+    uint64_t uses;                      /* sampled */
+    uint32_t record; /* its file is <dir>/frames/<record in six hex digits> */
+    bool stale;      /* past its expiry */
+    bool leased;     /* by anybody; a cursor's only */
+    size_t tag_count;
+    const fc_bytes *tags; /* borrowed as `key` */
 } fc_info;
 
 /* Fills what fits in info->size. [fast] */
@@ -323,15 +330,19 @@ FC_API int fc_frame_export_stream(fc_frame *frame, const struct ArrowSchema *req
 
 /* ---- Put ---- */
 
-#define FC_ABSENT (~(uint64_t)0) /* for `expect` */
+#define FC_PUT_SLIDING 1u             /* every counted get renews the TTL */
+#define FC_ABSENT      (~(uint64_t)0) /* for `expect` */
 
 typedef struct fc_put_options {
     size_t size;
-    uint32_t flags; /* none yet: 0 */
+    uint32_t flags; /* FC_PUT_SLIDING */
     uint32_t reserved;
-    int64_t ttl_ms;  /* 0: the cache's; FC_NEVER */
-    double cost_s;   /* seconds to compute it again. 0: taken from its size */
+    int64_t ttl_ms;   /* 0: the cache's; FC_NEVER */
+    int64_t stale_ms; /* after expiry, how long FC_GET_STALE still gets it; or FC_NEVER */
+    double cost_s; /* to compute again. 0: the time since fc_flight_begin(), or by size */
     uint64_t expect; /* commit only if the key has this sequence, or FC_ABSENT; 0: any */
+    const fc_bytes *tags; /* up to 64 of up to 255 bytes each */
+    size_t tag_count;
 } fc_put_options;
 
 /* Copies a table (a struct array; any other becomes one column) into the cache, evicting
@@ -344,14 +355,15 @@ FC_API int fc_put(fc_cache *cache, fc_bytes key, const struct ArrowSchema *schem
 FC_API int fc_put_stream(fc_cache *cache, fc_bytes key, struct ArrowArrayStream *stream,
                          const fc_put_options *options, fc_frame **out, fc_error *error);
 
-/* ---- Remove, expire ---- */
+/* ---- Remove, expire, tag ---- */
 
 /* 0 or FC_E_MISS. Readers keep what they hold. ttl_ms is from now; 0: as put. [fast] */
 FC_API int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error);
 FC_API int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error);
 
-/* All whose key begins so (reads every key); all. Frames put while it runs may stay.
+/* All with the tag; all whose key begins so (reads every key); all. Frames put while it runs may stay.
  * *count (or NULL): how many went. [waits] */
+FC_API int fc_delete_tag(fc_cache *cache, fc_bytes tag, uint64_t *count, fc_error *error);
 FC_API int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count,
                             fc_error *error);
 FC_API int fc_cache_clear(fc_cache *cache, uint64_t *count, fc_error *error);
@@ -408,10 +420,38 @@ FC_API int fc_build_commit(fc_build *build, int64_t rows, fc_frame **out,
                            fc_error *error);
 FC_API void fc_build_abort(fc_build *build);
 
-/* ---- Waiting for a key ---- */
+/* ---- Single flight: one process of the machine computes, the others wait ---- */
 
-/* 0 once the key's frame is another than `sequence` (0: none); now and then for no
- * reason, so look again. timeout_ms 0 only asks; FC_NEVER. Errors: TIMEOUT. [waits] */
+/* Puts the key and returns 0 with the frame in *out (NULL: it is looked up), or fails
+ * with any other value, which is handed on as the result; it may fill *error. */
+typedef int (*fc_compute_fn)(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
+                             fc_error *error);
+
+/* The frame, computed if need be. While another computes it, waits up to wait_ms (0: the
+ * setting flight_max), then computes too; an owner that dies is replaced within 50 ms.
+ * With FC_GET_STALE one caller refreshes, the others get the stale frame at once, and so
+ * does he if he fails. A failure of `compute` goes to its own caller only. A caller
+ * inside a `compute` never waits, so crossed keys cost only work; for its own key,
+ * FC_E_DEADLOCK. [waits] */
+FC_API int fc_get_or_compute(fc_cache *cache, fc_bytes key, uint32_t flags,
+                             int64_t wait_ms, fc_compute_fn compute, void *context,
+                             fc_frame **out, fc_error *error);
+
+/* The same in steps, for event loops. Never waits. Look at what was set:
+ *   *frame          a hit
+ *   *flight         you compute: put the key, then fc_flight_end()
+ *   both            serve the frame, stale or soon to expire (XFetch, Vattani et al.
+ *                   2015), and refresh it
+ *   none, FC_E_BUSY another computes: fc_wait(), then begin again; but if you own a flight
+ *                   already, compute without this one
+ * Ending without a put lets the next one try; so does dying. [fast] */
+FC_API int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags,
+                           fc_frame **frame, fc_flight **flight, fc_error *error);
+FC_API void fc_flight_end(fc_flight *flight);
+
+/* 0 once the key's frame is another than `sequence` (0: none) or a flight of the key has
+ * ended; now and then for no reason, so look again. timeout_ms 0 only asks; FC_NEVER has
+ * no end. Errors: TIMEOUT. [waits] */
 FC_API int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms,
                    fc_error *error);
 

@@ -39,6 +39,7 @@
     X(huge, "off or advise", "off")                                                     \
     X(mode, "octal mode of the directory", "0700")                                      \
     X(janitor, "on or off", "on")                                                       \
+    X(flight_max, "duration to wait for another's compute", "60s")                      \
     X(reclaim_wait, "duration a put waits for memory to come free", "250ms")
 
 /* FC_TYPE_name, how its Arrow format begins, what fc_column.values points at. */
@@ -68,6 +69,9 @@
     X(evicted, C) X(evicted_bytes, C) X(evicted_cost_ms, C) X(refused_budget, C)        \
     X(refused_nospace, C) X(pressure_epochs, C) X(reclaim_waits, C)                     \
     X(reclaim_wait_ns, C) X(sweeps, C) X(repaired, C) X(corrupt, C)                     \
+    X(stale_hits, C) X(computed, C) X(computed_twice, C) X(flight_waits, C)             \
+    X(flight_wait_ns, C) X(flights_inherited, C) X(linked_columns, C)                   \
+    X(linked_bytes, C) X(shared_bytes, G)                                               \
     X(mapped_frames, P) X(mapped_bytes, P) X(idle_frames, P) X(idle_bytes, P)           \
     X(private_bytes, P) X(descriptors, P)
 

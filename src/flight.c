@@ -1,0 +1,310 @@
+/* Single flight: of all callers of all processes that miss a key, one computes it.
+ *
+ * A flight is a byte-range lock on the key's hash, so a dead owner's is free at once.
+ * Waiters sleep on the key's futex word, read before they look and try, and try the lock
+ * again every 50 ms. A caller that owns a flight already does not wait, or two keys computed
+ * crosswise would wait for each other: it takes the key's second lock, or computes without.
+ * So does a waiter whose owner has not come back in FLIGHT_MAX (it may be stopped): the one
+ * who gets the second lock computes, the others wait as long again. */
+#include "engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STEP_NS 50000000
+
+struct fc_flight {
+    fc_cache *cache;
+    fc__hash hash;
+    fc__lock lock; /* of either class; fd -1: computing without */
+    pthread_t owner;
+    uint32_t fork_generation;
+    int64_t started_ns;
+    fc_flight *next;
+};
+
+/* ---- This process's flights ---- */
+
+static void list_add(fc_flight *flight) {
+    fc_cache *cache = flight->cache;
+    pthread_mutex_lock(&cache->lists_mutex);
+    flight->next = atomic_load(&cache->flights);
+    atomic_store(&cache->flights, flight);
+    pthread_mutex_unlock(&cache->lists_mutex);
+}
+
+static void list_remove(fc_flight *flight) {
+    fc_cache *cache = flight->cache;
+    pthread_mutex_lock(&cache->lists_mutex);
+    fc_flight *first = atomic_load(&cache->flights), *at = first;
+    if (first == flight)
+        atomic_store(&cache->flights, flight->next);
+    while (at && at->next != flight)
+        at = at->next;
+    if (at && first != flight)
+        at->next = flight->next;
+    pthread_mutex_unlock(&cache->lists_mutex);
+}
+
+/* Whether the calling thread owns any flight; its own one of this key, started when. */
+static bool owns(fc_cache *cache, fc__hash hash, int64_t *started_ns) {
+    bool any = false;
+    *started_ns = 0;
+    if (!atomic_load_explicit(&cache->flights, memory_order_relaxed))
+        return false;
+    pthread_mutex_lock(&cache->lists_mutex);
+    for (const fc_flight *f = atomic_load(&cache->flights); f; f = f->next)
+        if (pthread_equal(f->owner, pthread_self())) {
+            any = true;
+            if (f->hash.low == hash.low && f->hash.high == hash.high)
+                *started_ns = f->started_ns;
+        }
+    pthread_mutex_unlock(&cache->lists_mutex);
+    return any;
+}
+
+double fc__flight_elapsed(fc_cache *cache, fc__hash hash) {
+    int64_t started;
+    owns(cache, hash, &started);
+    return started ? (double)(fc__os_monotonic_ns() - started) / 1e9 : 0;
+}
+
+static int begin_flight(fc_cache *cache, fc__hash hash, const fc__lock *lock,
+                        fc_flight **out, fc_error *error) {
+    fc_flight *flight = fc__calloc(1, sizeof *flight);
+    *out = flight;
+    if (!flight)
+        return fc__fail(error, FC_E_NOMEM, "no memory for a flight");
+    fc__cache_retain(cache);
+    flight->cache = cache;
+    flight->hash = hash;
+    flight->lock = *lock;
+    flight->owner = pthread_self();
+    flight->fork_generation = fc__fork_generation();
+    flight->started_ns = fc__os_monotonic_ns();
+    list_add(flight);
+    return 0;
+}
+
+void fc_flight_end(fc_flight *flight) {
+    if (!flight)
+        return;
+    fc_cache *cache = flight->cache;
+    if (flight->fork_generation == fc__fork_generation()) {
+        list_remove(flight);
+        fc__lock_release(cache, &flight->lock);
+        fc__wait_bump(cache, flight->hash);
+    }
+    fc__free(flight);
+    fc__cache_unref(cache);
+}
+
+/* ---- When to compute ---- */
+
+/* An exponential variate: -ln(u), u uniform in (0, 1]. u = m / 2^k with m in [1, 2);
+ * ln m = 2 atanh((m - 1) / (m + 1)), four terms of its series: right to 1e-5, without the
+ * mathematical library. */
+static double exponential(uint64_t random) {
+    random |= 1;
+    int zeros = __builtin_clzll(random);
+    double m = (double)(random << zeros) / 9223372036854775808.0; /* 2^63 */
+    double z = (m - 1) / (m + 1), q = z * z;
+    double log_m = 2 * z * (1 + q * (1.0 / 3 + q * (1.0 / 5 + q * (1.0 / 7))));
+    return 0.6931471805599453 * (zeros + 1) - log_m;
+}
+
+/* XFetch (Vattani, Chierichetti, Lowenstein, "Optimal probabilistic cache stampede
+ * prevention", VLDB 2015): the nearer the expiry, measured in costs of computing, the
+ * likelier is one caller to refresh ahead of it. Only where the cost is known. */
+static bool wants_refresh(const fc_cache *cache, const fc_frame *frame) {
+    const fc__handle *handle = fc__frame_handle(frame);
+    const fc__record *record = &cache->records[handle->record];
+    int64_t expires = atomic_load_explicit(&record->expires_ns, memory_order_relaxed);
+    if (__builtin_expect(expires == FC__EXPIRES_NEVER, 1))
+        return false;
+    int64_t now = fc__now_ns(cache);
+    if (now >= expires)
+        return true;
+    if (!(atomic_load_explicit(&record->flags, memory_order_relaxed) & FC__RECORD_COST))
+        return false;
+    double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    if ((double)(expires - now) > cost * 40e9) /* less likely than e^-40 */
+        return false;
+    return (double)(expires - now) <= exponential(fc__os_random()) * cost * 1e9;
+}
+
+static uint64_t sequence_of(const fc_frame *frame) {
+    return frame ? fc__frame_handle(frame)->manifest->sequence : 0;
+}
+
+static bool missed(int status) {
+    return status == FC_E_MISS || status == FC_E_CORRUPT;
+}
+
+/* With the lock held, what is there now: another owner may have just put it. Takes the
+ * place of *frame. True: it need not be computed. */
+static bool look_again(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame) {
+    fc_frame *now;
+    uint64_t before = sequence_of(*frame);
+    if (fc_get(cache, key, flags | FC_GET_PEEK, &now, NULL))
+        now = NULL;
+    fc_frame_release(*frame);
+    *frame = now;
+    return now && sequence_of(now) != before && !wants_refresh(cache, now);
+}
+
+static int take_flight(fc_cache *cache, fc_bytes key, fc__hash hash, uint32_t flags,
+                       fc__lock_class class, fc_frame **frame, fc_flight **flight,
+                       fc_error *error) {
+    fc__lock lock;
+    char text[80];
+    int status = fc__lock_try(cache, class, hash.low, &lock);
+    if (status == FC_E_BUSY)
+        return *frame ? 0
+                      : fc__fail(error, status, "another caller is computing key '%s': wait "
+                                 "and begin again", fc__key_text(text, key));
+    if (status && *frame)
+        return 0; /* served stale; somebody else may refresh it */
+    if (status)
+        return fc__fail_errno(error, status, errno, "cannot lock the flight of key '%s'",
+                              fc__key_text(text, key));
+    if (look_again(cache, key, flags, frame)) {
+        fc__lock_release(cache, &lock);
+        return 0;
+    }
+    status = begin_flight(cache, hash, &lock, flight, error);
+    if (status)
+        fc__lock_release(cache, &lock);
+    return status && *frame ? 0 : status;
+}
+
+static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class class,
+                 fc_frame **frame, fc_flight **flight, fc_error *error) {
+    int64_t started;
+    char text[80];
+    *flight = NULL;
+    int status = fc_get(cache, key, flags, frame, error);
+    if (!status && !wants_refresh(cache, *frame))
+        return 0;
+    if ((status && !missed(status)) || cache->read_only)
+        return status;
+    fc__hash hash = fc__hash_key(key);
+    if (owns(cache, hash, &started) && started)
+        return *frame ? 0
+                      : fc__fail(error, FC_E_DEADLOCK, "this thread is computing key '%s' "
+                                 "already: a compute must not ask for its own key",
+                                 fc__key_text(text, key));
+    return take_flight(cache, key, hash, flags, class, frame, flight, error);
+}
+
+int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame,
+                    fc_flight **flight, fc_error *error) {
+    *frame = NULL;
+    *flight = NULL;
+    return begin(cache, key, flags, FC__LOCK_FLIGHT, frame, flight, error);
+}
+
+/* ---- get_or_compute ---- */
+
+typedef struct call {
+    fc_cache *cache;
+    fc_bytes key;
+    fc__hash hash;
+    uint32_t flags;
+    fc_compute_fn compute;
+    void *context;
+    bool waited;
+} call;
+
+/* Computes and ends the flight. A stale frame serves if that fails. */
+static int run_compute(const call *c, fc_flight *flight, fc_frame *stale, fc_frame **out,
+                       fc_error *error) {
+    fc__count(c->cache, FC__COUNT_computed, 1);
+    int status = c->compute(c->context, c->cache, c->key, out, error);
+    if (!status && !*out)
+        status = fc_get(c->cache, c->key, FC_GET_PEEK, out, error);
+    fc_flight_end(flight);
+    if (status) {
+        fc_frame_release(*out);
+        *out = stale;
+        return stale ? 0 : status;
+    }
+    fc_frame_release(stale);
+    return 0;
+}
+
+/* Without a lock, but known to this thread: its own key is a deadlock here too. */
+static int compute_without(const call *c, fc_frame **out, fc_error *error) {
+    fc__lock none = {.fd = -1};
+    fc_flight *flight;
+    int status = begin_flight(c->cache, c->hash, &none, &flight, error);
+    fc__count(c->cache, FC__COUNT_computed_twice, 1);
+    return status ? status : run_compute(c, flight, NULL, out, error);
+}
+
+/* What to try after `waited` out of `limit`, and twice that. */
+static int try_class(const call *c, fc__lock_class class, fc_frame **out, bool *again,
+                     fc_error *error) {
+    fc_frame *frame = NULL;
+    fc_flight *flight = NULL;
+    *again = false;
+    int status = begin(c->cache, c->key, c->flags, class, &frame, &flight, error);
+    if (flight) {
+        if (c->waited && !frame) /* the owner died, or ended without a put */
+            fc__count(c->cache, FC__COUNT_flights_inherited, 1);
+        if (class == FC__LOCK_FLIGHT_2)
+            fc__count(c->cache, FC__COUNT_computed_twice, 1);
+        return run_compute(c, flight, frame, out, error);
+    }
+    *out = frame;
+    *again = status == FC_E_BUSY;
+    return status;
+}
+
+static int wait_for_owner(const call *c, int64_t limit_ns, bool owner, fc_frame **out,
+                          fc_error *error) {
+    int64_t start = fc__os_monotonic_ns();
+    bool again = true;
+    int status = FC_E_BUSY;
+    fc__count(c->cache, FC__COUNT_flight_waits, 1);
+    while (again) {
+        uint32_t seen = fc__wait_prepare(c->cache, c->hash);
+        int64_t waited = fc__os_monotonic_ns() - start;
+        status = try_class(c, FC__LOCK_FLIGHT, out, &again, error);
+        if (again && (owner || waited >= limit_ns))
+            status = try_class(c, FC__LOCK_FLIGHT_2, out, &again, error);
+        if (again && (owner || waited >= 2 * limit_ns))
+            return compute_without(c, out, error);
+        if (again)
+            fc__wait_sleep(c->cache, c->hash, seen, STEP_NS);
+    }
+    fc__count(c->cache, FC__COUNT_flight_wait_ns,
+              (uint64_t)(fc__os_monotonic_ns() - start));
+    return status;
+}
+
+int fc_get_or_compute(fc_cache *cache, fc_bytes key, uint32_t flags, int64_t wait_ms,
+                      fc_compute_fn compute, void *context, fc_frame **out,
+                      fc_error *error) {
+    call c = {.cache = cache,
+              .key = key,
+              .flags = flags,
+              .compute = compute,
+              .context = context};
+    int64_t started;
+    bool again;
+    *out = NULL;
+    if (!compute || wait_ms < 0)
+        return fc__fail(error, FC_E_INVALID, "fc_get_or_compute() takes a function, and a "
+                        "wait of 0 ms (the setting) or more");
+    int status = try_class(&c, FC__LOCK_FLIGHT, out, &again, error);
+    if (!again)
+        return status;
+    c.hash = fc__hash_key(key);
+    c.waited = true;
+    if (wait_ms == 0)
+        wait_ms = cache->settings.flight_max_ms;
+    if (wait_ms > INT64_MAX / 4000000)
+        wait_ms = INT64_MAX / 4000000;
+    return wait_for_owner(&c, wait_ms * 1000000, owns(cache, c.hash, &started), out, error);
+}
