@@ -30,7 +30,8 @@ static int source_open_private(void *context, void **out, fc_error *error) {
 
 static void source_damaged(void *context) {
     const fc__handle *handle = context;
-    fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
+    if (!handle->inspected)
+        fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
 }
 
 static const fc__source source = {source_segment, source_retain, source_release,
