@@ -64,7 +64,10 @@ static int base_column(const fc_frame *base, int64_t index, const fc__column **o
     int status = find_slot(base, index, &slot, error);
     if (status || (*out = atomic_load_explicit(slot, memory_order_acquire)))
         return status; /* the acquire pairs with the CAS in publish() */
-    if ((status = fc__decode(&decoded, base, index, error)))
+    status = fc__decode(&decoded, base, index, error);
+    if (status == FC_E_CORRUPT && base->setup.source->damaged)
+        base->setup.source->damaged(base->setup.context);
+    if (status)
         return status;
     *out = publish(slot, decoded);
     return FC_OK;

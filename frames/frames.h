@@ -82,6 +82,9 @@ typedef struct fc__source {
     /* A context of its own (one reference) of this very source, whose segments are private
      * copy-on-write mappings; all else alike. */
     int (*open_private)(void *context, void **out, fc_error *error);
+    /* Told of each FC_E_CORRUPT that a column gives, so that nobody else meets it. NULL:
+     * nobody wants to know. */
+    void (*damaged)(void *context);
 } fc__source;
 
 typedef struct fc__frame_setup {

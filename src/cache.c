@@ -28,8 +28,14 @@ static int source_open_private(void *context, void **out, fc_error *error) {
     return status;
 }
 
+static void source_damaged(void *context) {
+    const fc__handle *handle = context;
+    if (!handle->inspected)
+        fc__drop_damaged(handle->cache, handle->hash, handle->slot, handle->word);
+}
+
 static const fc__source source = {source_segment, source_retain, source_release,
-                                  source_open_private};
+                                  source_open_private, source_damaged};
 
 int fc__handle_open_frame(fc__handle *handle) {
     const fc__manifest *m = handle->manifest;

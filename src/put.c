@@ -286,11 +286,13 @@ static int write_to_memory(void *context, uint32_t segment, uint64_t offset,
     return 0;
 }
 
-/* A recycled manifest may have more pages than the new one, and the charge of a frame whose
- * segments grew does not tell. One without segments has the same number of pages. */
-static int fit_manifest(fc__writer *writer, const shape *s, fc_error *error) {
+/* A recycled manifest may have more pages than the new one: of a frame whose segments grew
+ * the charge does not tell, nor of one that was inline and is not any more (a hint of the
+ * pool may be old). From inline to inline the number of pages is the same. */
+static int fit_manifest(fc__writer *writer, const fc__content *content, const shape *s,
+                        fc_error *error) {
     struct stat info;
-    if (!writer->old_segments)
+    if (!writer->recycled || (content->inlined && !writer->old_segments))
         return 0;
     if (fc__os_stat(writer->manifest, &info) < 0 ||
         (fc__units((uint64_t)info.st_size) > fc__units(s->file_bytes) &&
@@ -316,7 +318,7 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
                               buffer + s->data_offset, error);
     if (!status) {
         fill_manifest(writer, content, s, buffer);
-        status = fit_manifest(writer, s, error);
+        status = fit_manifest(writer, content, s, error);
     }
     uint64_t charged = atomic_load(&record->charged);
     if (!status && charged > s->units) /* a smaller frame in recycled or reserved files */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -215,9 +216,13 @@ static void run_units(copy *c, uint64_t bytes) {
     threads = threads > MAX_THREADS ? MAX_THREADS : threads;
     threads = threads > worth ? (uint32_t)worth : threads;
     threads = threads > c->unit_count ? (uint32_t)c->unit_count : threads;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
     while (started + 1 < threads &&
            pthread_create(&helpers[started], NULL, work, c) == 0)
         started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     work(c);
     for (uint32_t i = 0; i < started; i++)
         pthread_join(helpers[i], NULL);

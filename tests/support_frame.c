@@ -86,7 +86,7 @@ static int source_open_private(void *context, void **out, fc_error *error) {
 }
 
 static const fc__source source = {source_segment, source_retain, source_release,
-                                  source_open_private};
+                                  source_open_private, NULL};
 
 int memory_open(memory_frame *memory, fc_error *error) {
     fc__frame_setup setup = {.source = &source,

@@ -111,7 +111,7 @@ static void no_release_array(struct ArrowArray *array) {
     array->release = NULL;
 }
 
-int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
                 const fc_put_options *options, fc_frame **out, fc_error *error) {
     int64_t *numbers = malloc((size_t)rows * 16 + 16);
     const void *buffers[2][2] = {{NULL, numbers}, {NULL, numbers + rows}};
@@ -141,7 +141,7 @@ int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
     return status;
 }
 
-int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+ROW_LOOP int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
                   const fc_put_options *options, fc_build **out, fc_error *error) {
     static const fc_field fields[2] = {{"v", "l"}, {"w", "l"}};
     struct ArrowSchema schema;
@@ -160,7 +160,7 @@ int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
     return status;
 }
 
-bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first) {
+ROW_LOOP bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first) {
     const fc_column *v, *w;
 
     if (fc_frame_column(frame, "v", FC_TYPE_INT64, &v, NULL) ||

@@ -26,6 +26,16 @@
 #define SANITIZED false
 #endif
 
+/* The thread sanitizer makes loops over rows dear, and tells nothing there: what is read
+ * was written by the kernel, or by another process. */
+#ifdef __SANITIZE_THREAD__
+#define THREAD_SANITIZED true
+#define ROW_LOOP         __attribute__((no_sanitize("thread")))
+#else
+#define THREAD_SANITIZED false
+#define ROW_LOOP
+#endif
+
 /* ---- Directories: /dev/shm/fc-test-<pid>/<n>, removed when the program ends ---- */
 
 /* A path that does not exist yet; good until the program ends. */
