@@ -1,5 +1,6 @@
 /* Bad directories, bad settings, bad keys, exhausted limits: each gives its error, naming
- * what and the remedy, and leaves a cache that verifies clean. Damaged files: test_damage.c. */
+ * what and the remedy, and leaves a cache that verifies clean. Damaged files:
+ * test_damage.c. */
 #include "support_proc.h"
 
 #include <fcntl.h>
