@@ -298,6 +298,7 @@ void fc__handle_retain(fc__handle *handle);
 void fc__handle_release(fc__handle *handle);
 /* Idle handles: of one key (true if one was in use), of dead frames, or all. */
 bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
+bool fc__table_uses(fc_cache *cache, fc__hash hash, uint64_t word); /* idle ones do not */
 uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
 /* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
 void fc__handles_free(fc__handle *list);
@@ -328,7 +329,7 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
                      uint32_t slot, fc__handle **out);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
-                   bool *leased);
+                   uint64_t *inode);
 int fc__miss(fc_cache *cache, fc__hash hash, fc_bytes key, fc_error *error);
 /* What a committed manifest must hold, of `bytes` bytes at `manifest`. */
 bool fc__manifest_valid(const fc__manifest *manifest, uint64_t bytes);

@@ -239,7 +239,7 @@ typedef struct fc_info {
     double cost_s;      /* seconds to compute, 0: not known */
     uint64_t uses;      /* sampled */
     uint32_t record;    /* its file is <dir>/frames/<record in six hex digits> */
-    bool leased;        /* by anybody; a cursor's only */
+    bool leased; /* by anybody that this pid namespace shows, at a cursor's opening */
 } fc_info;
 
 /* Fills what fits in info->size. [fast] */
