@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct place {
@@ -16,6 +17,8 @@ struct fc_cursor {
     uint32_t fork_generation;
     place *places;
     size_t count, next;
+    uint64_t *leased; /* inodes, as of the opening */
+    size_t leased_count;
     size_t prefix_bytes;
     uint8_t prefix[FC__KEY_BYTES];
     uint8_t key[FC__KEY_BYTES];
@@ -58,6 +61,7 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
     cursor->cache = cache;
     cursor->fork_generation = fc__fork_generation();
     cursor->places = places;
+    cursor->leased = fc__os_leased_inodes(cache->frames, &cursor->leased_count);
     cursor->prefix_bytes = prefix.size;
     if (prefix.size)
         memcpy(cursor->prefix, prefix.data, prefix.size);
@@ -65,7 +69,17 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
     return 0;
 }
 
-/* Our own idle mapping would count as a reader: it goes first. */
+static int by_number(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static bool is_leased(fc_cursor *cursor, fc__hash hash, uint64_t word, uint64_t inode) {
+    return fc__table_uses(cursor->cache, hash, word) ||
+           (cursor->leased_count && bsearch(&inode, cursor->leased, cursor->leased_count,
+                                            sizeof inode, by_number));
+}
+
 static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
     fc_cache *cache = cursor->cache;
     const fc__record *record = &cache->records[fc__word_record(at.word)];
@@ -73,16 +87,16 @@ static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
     int64_t since;
     if (fc__slot(cache, at.slot) != at.word || fc__record_gone(cache, record, &since))
         return FC_E_MISS;
-    bool own = leased && fc__table_drop_key(cache, hash, at.word);
+    uint64_t inode = 0;
     int status = FC_E_BUSY;
     for (int i = 0; i < 100 && status == FC_E_BUSY && fc__slot(cache, at.slot) == at.word;
          i++) {
         if (i)
             fc__os_sleep_ns(100000);
-        status = fc__lease_peek(cache, at.word, m, cursor->key, cursor->tags, leased);
+        status = fc__lease_peek(cache, at.word, m, cursor->key, cursor->tags, &inode);
     }
-    if (own)
-        *leased = true;
+    if (leased)
+        *leased = is_leased(cursor, hash, at.word, inode);
     return status == FC_E_BUSY ? FC_E_MISS : status;
 }
 
@@ -130,6 +144,7 @@ void fc_cursor_close(fc_cursor *cursor) {
     if (!cursor)
         return;
     fc__cache_unref(cursor->cache);
+    fc__free(cursor->leased);
     fc__free(cursor->places);
     fc__free(cursor);
 }

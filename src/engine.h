@@ -304,6 +304,7 @@ void fc__handle_retain(fc__handle *handle);
 void fc__handle_release(fc__handle *handle);
 /* Idle handles: of one key (true if one was in use), of dead frames, or all. */
 bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
+bool fc__table_uses(fc_cache *cache, fc__hash hash, uint64_t word); /* idle ones do not */
 uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
 /* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
 void fc__handles_free(fc__handle *list);
@@ -337,7 +338,7 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
                      uint32_t slot, fc__handle **out);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
-                   uint8_t *tags, bool *leased);
+                   uint8_t *tags, uint64_t *inode);
 /* Room for the key, and for the tags as they stand behind it. */
 #define FC__TAGS_BYTES (FC__MAX_TAGS * (1 + FC__TAG_BYTES))
 /* ---- tags.c ---- */

@@ -14,6 +14,7 @@
 /* A stopped evictor may hold a manifest: after this a get is a miss. */
 #define BUSY_NS      10000000
 #define BUSY_STEP_NS 20000
+#define BUSY_POLLS   32 /* at least: on a crowded machine one sleep may take all that time */
 /* A word whose manifest is not what it says, seen this often: it is damaged. */
 #define MAX_MISMATCHES 64
 
@@ -210,7 +211,7 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
               fc__handle **out, fc_error *error) {
     int64_t busy_since = 0, since = 0;
     uint64_t last = 0;
-    int mismatches = 0;
+    int mismatches = 0, polls = 0;
     bool starved = false;
     for (;;) {
         uint32_t slot = 0;
@@ -229,7 +230,7 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
             return missed;
         }
         if (word != last) /* replaced: not the one that is held, nor the one that is wrong */
-            mismatches = 0, busy_since = 0;
+            mismatches = 0, busy_since = 0, polls = 0;
         last = word;
         int status = try_lease(cache, hash, word, slot, key, out, &dropped, &busy);
         int sys_errno = errno;
@@ -250,7 +251,7 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
         if (busy) {
             int64_t now = fc__os_monotonic_ns();
             busy_since = busy_since ? busy_since : now;
-            if (now - busy_since > BUSY_NS)
+            if (++polls > BUSY_POLLS && now - busy_since > BUSY_NS)
                 return fc__miss(cache, hash, key, error);
             fc__os_sleep_ns(BUSY_STEP_NS);
         } else if (++mismatches == MAX_MISMATCHES) {
@@ -282,7 +283,7 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
 
 /* Leased and read, not mapped: for walks over many frames. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
-                   uint8_t *tags, bool *leased) {
+                   uint8_t *tags, uint64_t *inode) {
     struct {
         fc__manifest manifest;
         uint8_t key[FC__KEY_BYTES];
@@ -305,10 +306,9 @@ int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *k
                 fc__os_read(fd, tags, FC__TAGS_BYTES, sizeof *m + m->key_bytes) < 1)
                 status = FC_E_SYSTEM;
         }
-        /* Of this frame only: without the record lock an exclusive lease may not meet a put,
-         * whose own is let go and taken again as it becomes shared. */
-        if (leased && !status)
-            *leased = fc__os_lease(fd, FC__EXCLUSIVE) < 0;
+        struct stat info;
+        if (inode)
+            *inode = fc__os_stat(fd, &info) == 0 ? info.st_ino : 0;
         fc__os_lease(fd, FC__UNLOCK);
     }
     fc__fd_close(fd);

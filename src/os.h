@@ -96,6 +96,11 @@ uint64_t fc__os_cgroup_limit(void);     /* the least memory limit above us; 0: n
 uint32_t fc__os_cores(void);
 uint64_t fc__os_descriptors(void); /* open in this process; 0 if not told */
 
+/* Inodes, ascending, on this directory's file system that other processes hold a flock of,
+ * as far as /proc/locks tells in this pid namespace; freed by fc__free(). NULL: none, or it
+ * cannot be told. A look at the locks that, unlike trying to take them, is in nobody's way. */
+uint64_t *fc__os_leased_inodes(int dir, size_t *count);
+
 /* The oracle that everything rests on: a mapping must keep its flock after close().
  * 0: it does. -1: it does not, or (errno) it could not be tried. `dir` must be writable. */
 int fc__os_lock_selftest(int dir);

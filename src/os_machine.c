@@ -2,6 +2,7 @@
 #include "os.h"
 
 #include "fault.h"
+#include "status.h"
 
 #include <errno.h>
 #include <dirent.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Magic numbers of linux/magic.h and the drivers' own headers. */
@@ -137,6 +139,51 @@ uint64_t fc__os_cgroup_limit(void) {
             least = limit;
     }
     return least;
+}
+
+/* "7: FLOCK  ADVISORY  READ 5201 00:1b:3564216 0 EOF" (proc_locks(5)). */
+static bool parse_lock(const char *line, dev_t device, uint64_t *inode) {
+    unsigned major_number, minor_number;
+    unsigned long long number;
+    long pid;
+    if (sscanf(line, "%*s FLOCK %*s %*s %ld %x:%x:%llu", &pid, &major_number, &minor_number,
+               &number) != 4)
+        return false;
+    *inode = number;
+    return pid != getpid() && major(device) == major_number &&
+           minor(device) == minor_number;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
+    uint64_t *inodes = NULL, inode;
+    size_t room = 0;
+    char line[256];
+    struct stat info;
+    *count = 0;
+    FILE *locks = fstat(dir, &info) == 0 ? fopen("/proc/locks", "re") : NULL;
+    if (!locks)
+        return NULL;
+    while (fgets(line, sizeof line, locks)) {
+        if (!parse_lock(line, info.st_dev, &inode))
+            continue;
+        if (*count == room) {
+            room = room ? 2 * room : 64;
+            uint64_t *more = fc__realloc(inodes, room * sizeof *more);
+            if (!more)
+                break;
+            inodes = more;
+        }
+        inodes[(*count)++] = inode;
+    }
+    fclose(locks);
+    if (inodes)
+        qsort(inodes, *count, sizeof *inodes, by_number);
+    return inodes;
 }
 
 uint32_t fc__os_cores(void) {

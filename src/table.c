@@ -198,6 +198,16 @@ bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word) {
     return in_use;
 }
 
+bool fc__table_uses(fc_cache *cache, fc__hash hash, uint64_t word) {
+    fc__shard *shard = shard_of(cache, hash);
+    bool in_use = false;
+    lock(shard);
+    for (const fc__handle *h = *bucket_of(shard, hash); h && !in_use; h = h->next)
+        in_use = h->word == word && h->hash.high == hash.high && h->refs;
+    unlock(shard);
+    return in_use;
+}
+
 static void collect_idle(fc__shard *shard, bool stale_only, fc__handle **list) {
     for (uint32_t b = 0; b < FC__SHARD_BUCKETS; b++)
         for (fc__handle **at = &shard->buckets[b]; *at;) {

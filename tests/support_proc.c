@@ -18,7 +18,8 @@
 static char base[64];
 static pid_t base_owner;
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw) {
+static int remove_one(const char *path, const struct stat *info, int type,
+                      struct FTW *ftw) {
     (void)info;
     (void)type;
     (void)ftw;
@@ -112,7 +113,7 @@ static void no_release_array(struct ArrowArray *array) {
 }
 
 ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
-                const fc_put_options *options, fc_frame **out, fc_error *error) {
+                         const fc_put_options *options, fc_frame **out, fc_error *error) {
     int64_t *numbers = malloc((size_t)rows * 16 + 16);
     const void *buffers[2][2] = {{NULL, numbers}, {NULL, numbers + rows}};
     const void *none[1] = {NULL};
@@ -120,16 +121,23 @@ ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t fi
         {.format = "l", .name = "v", .release = no_release_schema},
         {.format = "l", .name = "w", .release = no_release_schema}};
     struct ArrowSchema *field_list[2] = {&fields[0], &fields[1]};
-    struct ArrowSchema schema = {.format = "+s", .name = "", .n_children = 2,
-                                 .children = field_list, .release = no_release_schema};
+    struct ArrowSchema schema = {.format = "+s",
+                                 .name = "",
+                                 .n_children = 2,
+                                 .children = field_list,
+                                 .release = no_release_schema};
     struct ArrowArray columns[2];
     struct ArrowArray *column_list[2] = {&columns[0], &columns[1]};
-    struct ArrowArray array = {.length = rows, .n_buffers = 1, .buffers = none,
-                               .n_children = 2, .children = column_list,
+    struct ArrowArray array = {.length = rows,
+                               .n_buffers = 1,
+                               .buffers = none,
+                               .n_children = 2,
+                               .children = column_list,
                                .release = no_release_array};
 
     for (int i = 0; i < 2; i++)
-        columns[i] = (struct ArrowArray){.length = rows, .n_buffers = 2,
+        columns[i] = (struct ArrowArray){.length = rows,
+                                         .n_buffers = 2,
                                          .buffers = buffers[i],
                                          .release = no_release_array};
     for (int64_t i = 0; i < rows; i++) {
@@ -142,7 +150,8 @@ ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t fi
 }
 
 ROW_LOOP int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
-                  const fc_put_options *options, fc_build **out, fc_error *error) {
+                           const fc_put_options *options, fc_build **out,
+                           fc_error *error) {
     static const fc_field fields[2] = {{"v", "l"}, {"w", "l"}};
     struct ArrowSchema schema;
 

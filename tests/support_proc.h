@@ -49,7 +49,8 @@ fc_options options_in(const char *dir);
 fc_cache *open_in(const char *dir);
 fc_cache *open_with(const fc_options *options);
 
-/* ---- Frames of numbers: row i of column v is first + i, of column w its negative ---- */
+/* ---- Frames of numbers: row i of column v is first + i, of column w its negative ----
+ */
 
 int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
                 const fc_put_options *options, fc_frame **out, fc_error *error);
@@ -76,17 +77,16 @@ void must_be_clean_in(const char *dir);
 /* ---- Processes ---- */
 
 /* In a child instead of assert_*(): says so and exits with 1. */
-#define CHECK(condition)                                                                \
+#define CHECK(condition)                                                                 \
     ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
-void check_failed(const char *file, int line, const char *text)
-    __attribute__((noreturn));
+void check_failed(const char *file, int line, const char *text) __attribute__((noreturn));
 
 /* A child that runs body and exits with 0; it dies with the test. */
 pid_t spawn(void (*body)(void *), void *context);
-void must_end(pid_t pid);      /* waits; it exited with 0 */
-void must_stop(pid_t pid);     /* waits until it has stopped itself */
-void must_die(pid_t pid);      /* waits; it was killed, by itself or by us */
-void kill_and_reap(pid_t pid); /* kills and must_die() */
+void must_end(pid_t pid);          /* waits; it exited with 0 */
+void must_stop(pid_t pid);         /* waits until it has stopped itself */
+void must_die(pid_t pid);          /* waits; it was killed, by itself or by us */
+void kill_and_reap(pid_t pid);     /* kills and must_die() */
 void *shared_memory(size_t bytes); /* zeroed; children see the same */
 
 /* This process stops, or kills itself, the n-th time that it comes to the step. */

@@ -1,5 +1,6 @@
-/* The calls of framecache.h that act on keys, in one process with a clock of its own: TTL,
- * typed misses, touch, contains, delete, prefix, clear, compare-and-put, several caches. */
+/* The calls of framecache.h that act on keys, in one process with a clock of its own:
+ * TTL, typed misses, touch, contains, delete, prefix, clear, compare-and-put, several
+ * caches. */
 #include "support_proc.h"
 
 #include <sys/stat.h>
@@ -220,8 +221,9 @@ static void keys_are_bytes_and_differ_in_each(void **state) {
 
     memset(key, 0, sizeof key);
     for (size_t size = 1; size <= 1024; size *= 2)
-        assert_int_equal(put_numbers(cache, (fc_bytes){key, size}, 1, (int64_t)size, NULL,
-                                     NULL, NULL), 0);
+        assert_int_equal(
+            put_numbers(cache, (fc_bytes){key, size}, 1, (int64_t)size, NULL, NULL, NULL),
+            0);
     for (size_t size = 1; size <= 1024; size *= 2) {
         assert_int_equal(fc_get(cache, (fc_bytes){key, size}, 0, &frame, NULL), 0);
         assert_true(are_numbers(frame, 1, (int64_t)size));
@@ -247,15 +249,18 @@ static void compare_and_put_takes_the_sequence_or_nothing(void **state) {
     assert_null(frame);
     assert_non_null(strstr(error.message, "'k'"));
     put.expect = first + 1;
-    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 2, &put, NULL, NULL), FC_E_CONFLICT);
+    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 2, &put, NULL, NULL),
+                     FC_E_CONFLICT);
     fc_frame_release(must_get(cache, "k", 1, 1));
     put.expect = first;
     assert_int_equal(put_numbers(cache, fc_str("k"), 1, 3, &put, &frame, NULL), 0);
     assert_true(sequence_of(frame) > first);
     fc_frame_release(frame);
-    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 4, &put, NULL, NULL), FC_E_CONFLICT);
+    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 4, &put, NULL, NULL),
+                     FC_E_CONFLICT);
     assert_int_equal(fc_delete(cache, fc_str("k"), NULL), 0);
-    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 5, &put, NULL, NULL), FC_E_CONFLICT);
+    assert_int_equal(put_numbers(cache, fc_str("k"), 1, 5, &put, NULL, NULL),
+                     FC_E_CONFLICT);
     put.expect = FC_ABSENT;
     put.ttl_ms = 1000;
     assert_int_equal(put_numbers(cache, fc_str("k"), 1, 6, &put, NULL, NULL), 0);

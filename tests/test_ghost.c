@@ -43,8 +43,9 @@ static void oldest_of_a_full_set_makes_room(void **state) {
         fc__ghost_add(cache, (fc__hash){.low = i + 1, .high = 4}, FC_MISS_EVICTED,
                       NOW + (int64_t)(i == 2 ? 0 : i + 1) * 1000000);
     for (uint64_t i = 0; i < 9; i++)
-        assert_int_equal(fc__ghost_find(cache, (fc__hash){.low = i + 1, .high = 4}, &when),
-                         i == 2 ? FC_MISS_NEVER : FC_MISS_EVICTED);
+        assert_int_equal(
+            fc__ghost_find(cache, (fc__hash){.low = i + 1, .high = 4}, &when),
+            i == 2 ? FC_MISS_NEVER : FC_MISS_EVICTED);
     fc_cache_close(cache);
 }
 
@@ -62,8 +63,8 @@ static void most_of_the_last_that_went_are_remembered(void **state) {
     }
     for (int i = 744; i < 1000; i++) { /* as many as there are records */
         snprintf(name, sizeof name, "key-%d", i);
-        known += fc__ghost_find(cache, fc__hash_key(fc_str(name)), &when) ==
-                 FC_MISS_EVICTED;
+        known +=
+            fc__ghost_find(cache, fc__hash_key(fc_str(name)), &when) == FC_MISS_EVICTED;
     }
     assert_true(known > 240);
     fc_cache_close(cache);

@@ -104,8 +104,9 @@ static void full_buckets_say_so(void **state) {
         publish(cache, hash, record, &old);
     }
     hash.high = (uint64_t)99 << 49;
-    assert_int_equal(fc__index_publish(cache, hash, fc__word(hash.high, 1, record), &old,
-                                       &slot), FC_E_BUSY);
+    assert_int_equal(
+        fc__index_publish(cache, hash, fc__word(hash.high, 1, record), &old, &slot),
+        FC_E_BUSY);
     hash.high = (uint64_t)1 << 49; /* of a present key there is always room */
     publish(cache, hash, record, &old);
     assert_int_equal(fc__word_record(old), 0);
@@ -194,9 +195,9 @@ static void locks_exclude_threads_of_one_process(void **state) {
 }
 
 static void names_are_parsed_as_they_are_written(void **state) {
-    static const char *const bad[] = {"",          "12345",      "1234567",   "00000G",
-                                      "00000a.s",  "00000a.s01", "00000a.t1", "00000A",
-                                      "00000a.s1x"};
+    static const char *const bad[] = {"",          "12345",    "1234567",
+                                      "00000G",    "00000a.s", "00000a.s01",
+                                      "00000a.t1", "00000A",   "00000a.s1x"};
     char name[24], manifest[16];
     uint32_t record;
     int64_t segment;

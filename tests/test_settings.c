@@ -71,6 +71,7 @@ static void without_anything_all_defaults_stand(void **state) {
     assert_false(settings.huge);
     assert_int_equal(settings.mode, 0700);
     assert_true(settings.janitor);
+    assert_int_equal(settings.flight_max_ms, 60000);
     assert_int_equal(settings.reclaim_wait_ms, 250);
     for (int i = 0; i < FC__SETTING_COUNT; i++)
         assert_int_equal(settings.origin[i], FC__DEFAULT);
@@ -94,6 +95,7 @@ static void each_variable_is_read_under_its_own_name(void **state) {
                  {"FRAMECACHE_HUGE", "advise", FC__SETTING_huge},
                  {"FRAMECACHE_MODE", "2750", FC__SETTING_mode},
                  {"FRAMECACHE_JANITOR", "off", FC__SETTING_janitor},
+                 {"FRAMECACHE_FLIGHT_MAX", "90s", FC__SETTING_flight_max},
                  {"FRAMECACHE_RECLAIM_WAIT", "1s", FC__SETTING_reclaim_wait}};
     fc__settings settings;
     assert_int_equal(sizeof cases / sizeof *cases, FC__SETTING_COUNT);

@@ -244,7 +244,7 @@ typedef struct fc_info {
     uint64_t uses;                      /* sampled */
     uint32_t record; /* its file is <dir>/frames/<record in six hex digits> */
     bool stale;      /* past its expiry */
-    bool leased;     /* by anybody; a cursor's only */
+    bool leased;     /* by anybody that this pid namespace shows, at a cursor's opening */
     size_t tag_count;
     const fc_bytes *tags; /* borrowed as `key` */
 } fc_info;

@@ -62,8 +62,8 @@ static void truncated_control_means_an_empty_cache(void **state) {
     int fd = open_file(dir, "control", O_RDWR);
     assert_int_equal(fstat(fd, &info), 0);
     close(fd);
-    const off_t lengths[] = {0, 1, 63, 4096, info.st_size / 2, info.st_size - 1,
-                             info.st_size + 4096};
+    const off_t lengths[] = {
+        0, 1, 63, 4096, info.st_size / 2, info.st_size - 1, info.st_size + 4096};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         dir = private_dir_again();
         fill(dir);
@@ -239,7 +239,8 @@ static int open_frame_file(fc_cache *cache, const char *key, int segment) {
     return fd;
 }
 
-/* A get of a frame whose manifest was changed: it says so once, or misses; then misses. */
+/* A get of a frame whose manifest was changed: it says so once, or misses; then misses.
+ */
 static void must_be_dropped(fc_cache *cache, const char *key, long at) {
     fc_error error = {0};
     fc_frame *frame;
@@ -386,7 +387,8 @@ static int any_error(void *context, const fc_finding *finding) {
 
 static void must_find(fc_cache *cache, const char *subject) {
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, any_error,
-                                     (void *)(uintptr_t)subject, NULL), 42);
+                                     (void *)(uintptr_t)subject, NULL),
+                     42);
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL),
                      FC_E_CORRUPT);
 }

@@ -1,6 +1,6 @@
 /* The n-th system call or allocation fails, for every n until none is left, in all that a
- * program does with a cache. Each time: what failed says so with a code and a message; the
- * cache verifies clean; the same works when tried again; no descriptor stays open. */
+ * program does with a cache. Each time: what failed says so with a code and a message;
+ * the cache verifies clean; the same works when tried again; no descriptor stays open. */
 #include "support_proc.h"
 
 #define BIG 131072 /* rows: two segments of 1 MiB */
@@ -156,7 +156,8 @@ static int build_strings(fixture *f, fc_error *error) {
 
     if (status)
         return status;
-    status = fc_build_begin(f->cache, fc_str("strings"), &schema, 40, NULL, &build, error);
+    status =
+        fc_build_begin(f->cache, fc_str("strings"), &schema, 40, NULL, &build, error);
     schema.release(&schema);
     if (status) {
         assert_null(build);
@@ -273,14 +274,14 @@ static long fail_each(int kind, scenario run, bool opens) {
     return errors;
 }
 
-#define SCENARIO(name, opens)                                                           \
-    static void name##_survives_each_failing_system_call(void **state) {                \
-        (void)state;                                                                    \
-        assert_true(fail_each(FC__FAULT_SYSCALL, name, opens) > 0);                     \
-    }                                                                                   \
-    static void name##_survives_each_failing_allocation(void **state) {                 \
-        (void)state;                                                                    \
-        assert_true(fail_each(FC__FAULT_ALLOC, name, opens) > 0);                       \
+#define SCENARIO(name, opens)                                                            \
+    static void name##_survives_each_failing_system_call(void **state) {                 \
+        (void)state;                                                                     \
+        assert_true(fail_each(FC__FAULT_SYSCALL, name, opens) > 0);                      \
+    }                                                                                    \
+    static void name##_survives_each_failing_allocation(void **state) {                  \
+        (void)state;                                                                     \
+        assert_true(fail_each(FC__FAULT_ALLOC, name, opens) > 0);                        \
     }
 
 SCENARIO(open_put_get, true)
@@ -299,17 +300,17 @@ SCENARIO(walk, false)
 SCENARIO(private_copy, false)
 SCENARIO(keep_house, false)
 
-#define BOTH(name)                                                                      \
-    cmocka_unit_test(name##_survives_each_failing_system_call),                         \
+#define BOTH(name)                                                                       \
+    cmocka_unit_test(name##_survives_each_failing_system_call),                          \
         cmocka_unit_test(name##_survives_each_failing_allocation)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH(open_put_get), BOTH(put_small),    BOTH(put_big),
-        BOTH(replace_small), BOTH(replace_big), BOTH(replace_by_other_sizes),
-        BOTH(evicting_put), BOTH(delete_key),   BOTH(clear_all),
-        BOTH(build_small),  BOTH(build_big),    BOTH(build_strings),
-        BOTH(walk),         BOTH(private_copy), BOTH(keep_house),
+        BOTH(open_put_get),  BOTH(put_small),    BOTH(put_big),
+        BOTH(replace_small), BOTH(replace_big),  BOTH(replace_by_other_sizes),
+        BOTH(evicting_put),  BOTH(delete_key),   BOTH(clear_all),
+        BOTH(build_small),   BOTH(build_big),    BOTH(build_strings),
+        BOTH(walk),          BOTH(private_copy), BOTH(keep_house),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

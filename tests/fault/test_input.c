@@ -1,5 +1,6 @@
 /* Bad directories, bad settings, bad keys, exhausted limits: each gives its error, naming
- * what and the remedy, and leaves a cache that verifies clean. Damaged files: test_damage.c. */
+ * what and the remedy, and leaves a cache that verifies clean. Damaged files:
+ * test_damage.c. */
 #include "support_proc.h"
 
 #include <fcntl.h>
@@ -280,7 +281,7 @@ static void unknown_flags_and_sizes_are_refused(void **state) {
     fc_error error;
     (void)state;
 
-    assert_int_equal(fc_get(cache, fc_str("k"), 1, &frame, &error), FC_E_INVALID);
+    assert_int_equal(fc_get(cache, fc_str("k"), 0x100, &frame, &error), FC_E_INVALID);
     assert_int_equal(put_numbers(cache, fc_str("k"), 1, 1, &put, NULL, &error),
                      FC_E_INVALID);
     put = (fc_put_options){.size = sizeof put, .ttl_ms = -2};

@@ -1,5 +1,5 @@
-/* fork() while threads put and get: parent and child both go on, the child keeps the frames
- * that it inherits and nothing else. */
+/* fork() while threads put and get: parent and child both go on, the child keeps the
+ * frames that it inherits and nothing else. */
 #include "support_proc.h"
 
 #include <dirent.h>
@@ -201,8 +201,8 @@ static void builds_and_cursors_stay_the_parents(void **state) {
         f.cache = open_in(f.dir);
         must_put(f.cache, "key", 1, 1);
         assert_int_equal(fc_cursor_open(f.cache, fc_str("k"), &f.cursor, NULL), 0);
-        assert_int_equal(begin_numbers(f.cache, fc_str("built"), BIG, 9, NULL, &f.build,
-                                       NULL), 0);
+        assert_int_equal(
+            begin_numbers(f.cache, fc_str("built"), BIG, 9, NULL, &f.build, NULL), 0);
         must_end(spawn(children[i], &f));
         assert_int_equal(fc_cache_tick(f.cache, FC_TICK_FULL, NULL, NULL), 0);
         assert_int_equal(fc_cursor_next(f.cursor, &info, NULL), 0);
@@ -308,7 +308,8 @@ static void fork_while_threads_put_and_get_leaves_both_sides_whole(void **state)
         assert_int_equal((intptr_t)failures, 0);
     }
     int before = atomic_load(&c.rounds);
-    for (int64_t end = now_ms() + 60000; atomic_load(&c.rounds) < before + 10; sleep_ms(1))
+    for (int64_t end = now_ms() + 60000; atomic_load(&c.rounds) < before + 10;
+         sleep_ms(1))
         assert_true(now_ms() < end); /* the parent's threads go on */
     atomic_store(&c.stop, true);
     for (int i = 0; i < 2; i++)
@@ -356,7 +357,8 @@ static void helper_thread_starts_again_on_both_sides(void **state) {
     must_put(f.cache, "key", 1, 1);
     assert_int_equal(count_threads(), 2);
     pid_t pid = spawn(child_starts_its_own_helper, &f);
-    assert_int_equal(count_threads(), 1); /* stopped, so that the child has no half of it */
+    assert_int_equal(count_threads(),
+                     1); /* stopped, so that the child has no half of it */
     must_end(pid);
     must_put(f.cache, "key", 1, 3);
     assert_int_equal(count_threads(), 2);

@@ -33,8 +33,7 @@ static void increment(void *context) {
             options.expect = sequence_of(frame);
             fc_frame_release(frame);
         }
-        int status =
-            put_numbers(cache, fc_str("n"), 1, value + 1, &options, NULL, NULL);
+        int status = put_numbers(cache, fc_str("n"), 1, value + 1, &options, NULL, NULL);
         CHECK(status == 0 || status == FC_E_CONFLICT);
         done += status == 0;
         c->conflicts += status == FC_E_CONFLICT;
@@ -147,8 +146,8 @@ static void put_and_die(void *context) {
 static void waiter_outlives_a_putter_that_is_killed(void **state) {
     (void)state;
     for (int published = 0; published < 2; published++) {
-        meeting m = {.dir = private_dir(), .step = published ? "put-published"
-                                                             : "put-live"};
+        meeting m = {.dir = private_dir(),
+                     .step = published ? "put-published" : "put-live"};
         fc_cache *cache = open_in(m.dir);
         fc_error error;
         pid_t pid = spawn(put_and_die, &m);

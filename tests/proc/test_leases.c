@@ -1,4 +1,5 @@
-/* What a reader holds stays as it is, whatever others do, and goes when the reader dies. */
+/* What a reader holds stays as it is, whatever others do, and goes when the reader dies.
+ */
 #include "support_proc.h"
 
 #include <fcntl.h>
@@ -6,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROWS     131072 /* two columns of 1 MiB */
-#define BYTES    (2 * MIB)
+#define ROWS  131072 /* two columns of 1 MiB */
+#define BYTES (2 * MIB)
 
 /* ---- A reader in another process that holds a frame until it is told ---- */
 
@@ -312,13 +313,13 @@ static void build_appears_at_commit_and_never_after_abort(void **state) {
 
     for (int big = 0; big < 2; big++) {
         int64_t rows = big ? ROWS : 10;
-        assert_int_equal(
-            begin_numbers(cache, fc_str("key"), rows, 3, NULL, &build, NULL), 0);
+        assert_int_equal(begin_numbers(cache, fc_str("key"), rows, 3, NULL, &build, NULL),
+                         0);
         must_miss(cache, "key", big ? FC_MISS_DELETED : FC_MISS_NEVER);
         fc_build_abort(build);
         must_miss(cache, "key", big ? FC_MISS_DELETED : FC_MISS_NEVER);
-        assert_int_equal(
-            begin_numbers(cache, fc_str("key"), rows, 3, NULL, &build, NULL), 0);
+        assert_int_equal(begin_numbers(cache, fc_str("key"), rows, 3, NULL, &build, NULL),
+                         0);
         assert_int_equal(fc_build_commit(build, rows - 1, &frame, NULL), 0);
         assert_true(are_numbers(frame, rows - 1, 3));
         fc_frame_release(frame);
@@ -361,7 +362,8 @@ static void close_aborts_open_builds(void **state) {
     fc_error error;
     (void)state;
 
-    assert_int_equal(begin_numbers(cache, fc_str("a"), ROWS, 3, NULL, &committed, NULL), 0);
+    assert_int_equal(begin_numbers(cache, fc_str("a"), ROWS, 3, NULL, &committed, NULL),
+                     0);
     assert_int_equal(begin_numbers(cache, fc_str("b"), 10, 3, NULL, &aborted, NULL), 0);
     fc_cache_close(cache);
     assert_int_equal(fc_build_commit(committed, ROWS, NULL, &error), FC_E_CLOSED);

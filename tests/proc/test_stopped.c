@@ -1,6 +1,6 @@
 /* A process stopped at each named step of put, build, delete, evict and gc: nobody waits
- * for it. What would wait would do so for the setting reclaim_wait, two minutes here, so a
- * bound of 30 s tells waiting from being scheduled late. */
+ * for it. What would wait would do so for the setting reclaim_wait, two minutes here, so
+ * a bound of 30 s tells waiting from being scheduled late. */
 #include "support_proc.h"
 
 #include <signal.h>
@@ -10,19 +10,18 @@
 #define BOUND_MS 30000
 
 static const char *const steps[] = {
-    "charge-intent",   "charge-used",       "charge-charged",   "uncharge-intent",
-    "uncharge-charged", "uncharge-used",    "put-writing",      "put-charged",
-    "put-manifest",    "put-segment",       "put-key-locked",   "put-committed",
-    "put-live",        "put-published",     "delete-unslotted", "evict-leased",
-    "evict-unslotted", "reclaim-marked",    "reclaim-unlinked", "reclaim-uncharged",
-    "unlink-manifest", "pool-writing"};
+    "charge-intent",    "charge-used",    "charge-charged",   "uncharge-intent",
+    "uncharge-charged", "uncharge-used",  "put-writing",      "put-charged",
+    "put-manifest",     "put-segment",    "put-key-locked",   "put-committed",
+    "put-live",         "put-published",  "delete-unslotted", "evict-leased",
+    "evict-unslotted",  "reclaim-marked", "reclaim-unlinked", "reclaim-uncharged",
+    "unlink-manifest",  "pool-writing"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 static const struct action {
     const char *name, *key; /* that the stopped process is at */
-} actions[] = {{"put one row", "fresh"},    {"put, evicting", "fresh"},
-               {"replace", "same"},         {"build", "fresh"},
-               {"evict", "same"},           {"delete", "same"},
+} actions[] = {{"put one row", "fresh"}, {"put, evicting", "fresh"}, {"replace", "same"},
+               {"build", "fresh"},       {"evict", "same"},          {"delete", "same"},
                {"delete and gc", "same"}};
 enum { PUT_SMALL, PUT_BIG, REPLACE, BUILD, EVICT, DELETE, COLLECT, ACTIONS };
 
@@ -194,14 +193,14 @@ static void stop_at_all(int signal_number) {
         }
 }
 
-static void nobody_waits_for_a_process_stopped_at_any_step_that_goes_on_later(
-    void **state) {
+static void
+nobody_waits_for_a_process_stopped_at_any_step_that_goes_on_later(void **state) {
     (void)state;
     stop_at_all(SIGCONT);
 }
 
-static void nobody_waits_for_a_process_stopped_at_any_step_that_is_killed_later(
-    void **state) {
+static void
+nobody_waits_for_a_process_stopped_at_any_step_that_is_killed_later(void **state) {
     (void)state;
     stop_at_all(SIGKILL);
 }
@@ -229,8 +228,10 @@ static void put_of_the_very_key_a_stopped_process_commits_says_busy(void **state
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nobody_waits_for_a_process_stopped_at_any_step_that_goes_on_later),
-        cmocka_unit_test(nobody_waits_for_a_process_stopped_at_any_step_that_is_killed_later),
+        cmocka_unit_test(
+            nobody_waits_for_a_process_stopped_at_any_step_that_goes_on_later),
+        cmocka_unit_test(
+            nobody_waits_for_a_process_stopped_at_any_step_that_is_killed_later),
         cmocka_unit_test(put_of_the_very_key_a_stopped_process_commits_says_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

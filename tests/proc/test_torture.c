@@ -1,9 +1,9 @@
 /* Eight processes of two threads each put, replace, build, get, hold, delete and list the
  * same 50 keys, while one of them is killed every 50 ms: half of the time at any instant,
- * half at the next pass of a step of the protocol. Every frame says which put it came from,
- * so that a reader knows whether it is whole; the highest sequence anybody has seen of a
- * key, and the lowest that may still be seen after a delete, stand in shared memory, so that
- * a reader knows whether it is stale. */
+ * half at the next pass of a step of the protocol. Every frame says which put it came
+ * from, so that a reader knows whether it is whole; the highest sequence anybody has seen
+ * of a key, and the lowest that may still be seen after a delete, stand in shared memory,
+ * so that a reader knows whether it is stale. */
 #include "support_proc.h"
 
 #include <errno.h>
@@ -21,11 +21,11 @@
 
 /* All that src/ has but that of creation; a killed process dies at one, or anywhere. */
 static const char *const steps[] = {
-    "charge-intent",    "charge-used",      "charge-charged",     "uncharge-intent",
-    "uncharge-charged", "uncharge-used",    "put-writing",        "put-charged",
-    "put-manifest",     "put-segment",      "put-key-locked",     "put-committed",
-    "put-live",         "put-published",    "delete-unslotted",   "evict-leased",
-    "evict-unslotted",  "reclaim-marked",   "reclaim-unlinked",   "reclaim-uncharged",
+    "charge-intent",    "charge-used",    "charge-charged",   "uncharge-intent",
+    "uncharge-charged", "uncharge-used",  "put-writing",      "put-charged",
+    "put-manifest",     "put-segment",    "put-key-locked",   "put-committed",
+    "put-live",         "put-published",  "delete-unslotted", "evict-leased",
+    "evict-unslotted",  "reclaim-marked", "reclaim-unlinked", "reclaim-uncharged",
     "unlink-manifest",  "pool-writing"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
@@ -39,7 +39,7 @@ typedef struct shared {
     _Atomic uint64_t seen[KEYS];  /* the highest sequence of the key */
     _Atomic uint64_t floor[KEYS]; /* what was deleted lies below */
     _Atomic bool ever[KEYS];
-    _Atomic int doom[PROCESSES];  /* 1 + the step to die at; 0: none */
+    _Atomic int doom[PROCESSES]; /* 1 + the step to die at; 0: none */
     _Atomic uint64_t died_at[STEPS];
     _Atomic bool stop;
     counts count;
@@ -73,7 +73,8 @@ static fc_bytes name_of(char out[16], int key) {
     return fc_str(out);
 }
 
-/* ---- Values: version and key are in the first row, and say how many rows there are ---- */
+/* ---- Values: version and key are in the first row, and say how many rows there are ----
+ */
 
 static int64_t first_of(uint64_t version, int key) {
     return (int64_t)(version << 26 | (uint64_t)key << 20);
@@ -196,9 +197,9 @@ static void put(worker *w, int key) {
         options.expect = FC_ABSENT;
     else if (kind == 1)
         options.expect = atomic_load(&all->seen[key]);
-    int status = put_numbers(w->cache, name_of(name, key), rows_of(version, key),
-                             first_of(version, key), &options, kind > 3 ? &frame : NULL,
-                             &error);
+    int status =
+        put_numbers(w->cache, name_of(name, key), rows_of(version, key),
+                    first_of(version, key), &options, kind > 3 ? &frame : NULL, &error);
     judge_put(status, key, frame, &error);
 }
 
@@ -375,13 +376,14 @@ static void kill_some(pid_t pids[PROCESSES], uint64_t *random, uint64_t *kills) 
 static void report(uint64_t kills) {
     const counts *c = &all->count;
 
-    printf("torture: %llu gets (%llu misses), %llu puts (%llu builds, %llu conflicts, %llu "
-           "without room), %llu deletes, %llu walks, %llu kills; at steps:",
-           (unsigned long long)c->gets, (unsigned long long)c->misses,
-           (unsigned long long)c->puts, (unsigned long long)c->builds,
-           (unsigned long long)c->conflicts, (unsigned long long)c->no_room,
-           (unsigned long long)c->deletes, (unsigned long long)c->walks,
-           (unsigned long long)kills);
+    printf(
+        "torture: %llu gets (%llu misses), %llu puts (%llu builds, %llu conflicts, %llu "
+        "without room), %llu deletes, %llu walks, %llu kills; at steps:",
+        (unsigned long long)c->gets, (unsigned long long)c->misses,
+        (unsigned long long)c->puts, (unsigned long long)c->builds,
+        (unsigned long long)c->conflicts, (unsigned long long)c->no_room,
+        (unsigned long long)c->deletes, (unsigned long long)c->walks,
+        (unsigned long long)kills);
     for (int i = 0; i < STEPS; i++)
         printf(" %s %llu", steps[i], (unsigned long long)all->died_at[i]);
     printf("\n");
@@ -433,8 +435,8 @@ static void torture(int seconds) {
     assert_true(kills > 0);
 }
 
-static void killed_processes_leave_whole_frames_and_exact_accounts_while_evicting(
-    void **state) {
+static void
+killed_processes_leave_whole_frames_and_exact_accounts_while_evicting(void **state) {
     (void)state;
     budget = "12MiB";
     may_vanish = true;
@@ -451,7 +453,8 @@ static void killed_processes_lose_no_frame_when_there_is_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_processes_leave_whole_frames_and_exact_accounts_while_evicting),
+        cmocka_unit_test(
+            killed_processes_leave_whole_frames_and_exact_accounts_while_evicting),
         cmocka_unit_test(killed_processes_lose_no_frame_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,8 @@ static void mode_is_that_of_directory_and_files_whatever_the_umask(void **state)
     for (size_t i = 0; i < 3; i++) {
         clear_variables(NULL);
         mode_t before = umask(077);
-        fc_cache *cache = open_by(cases[i].text ? "FRAMECACHE_MODE" : NULL, cases[i].text);
+        fc_cache *cache =
+            open_by(cases[i].text ? "FRAMECACHE_MODE" : NULL, cases[i].text);
         must_put(cache, "key", ROWS, 1);
         umask(before);
         char name[24], path[40];
@@ -123,8 +124,8 @@ static void budget_is_what_used_stays_below(void **state) {
 }
 
 static void arguments_win_over_variables(void **state) {
-    fc_options options = {.size = sizeof options, .flags = FC_NO_THREADS,
-                          .budget = "17MiB"};
+    fc_options options = {
+        .size = sizeof options, .flags = FC_NO_THREADS, .budget = "17MiB"};
     (void)state;
 
     setenv("FRAMECACHE_BUDGET", "9MiB", 1);
@@ -196,7 +197,8 @@ static void hold_until_somebody_needs_room(void *context) {
     fc_frame *a = must_get(cache, "a", ROWS, 1), *b = must_get(cache, "b", ROWS, 2);
 
     atomic_store(&h->phase, 1);
-    while (atomic_load(&h->phase) < 2 || atomic_load(&cache->control->pressure) == h->epoch)
+    while (atomic_load(&h->phase) < 2 ||
+           atomic_load(&cache->control->pressure) == h->epoch)
         sleep_ms(1);
     fc_frame_release(a);
     fc_frame_release(b);
@@ -240,7 +242,8 @@ static void ttl_is_that_of_puts_that_name_none(void **state) {
 
 /* ---- checksum ---- */
 
-/* Changes a value on disk; what verify says, and what the first use of the column says. */
+/* Changes a value on disk; what verify says, and what the first use of the column says.
+ */
 static void change_and_look(const char *checksum, int *verified, int *used) {
     fc_info info = {.size = sizeof info};
     const fc_column *column;
@@ -286,7 +289,7 @@ static void checksum_says_when_changed_data_is_found_out(void **state) {
 
 /* ---- threads ---- */
 
-static _Atomic int writers;      /* steps of put-segment so far */
+static _Atomic int writers; /* steps of put-segment so far */
 static _Atomic long first_thread;
 static _Atomic bool two_threads;
 
@@ -296,7 +299,8 @@ static void meet(const char *step) {
 
     if (strcmp(step, "put-segment"))
         return;
-    if (!atomic_compare_exchange_strong(&first_thread, &expected, self) && expected != self)
+    if (!atomic_compare_exchange_strong(&first_thread, &expected, self) &&
+        expected != self)
         atomic_store(&two_threads, true);
     int mine = atomic_fetch_add(&writers, 1);
     for (int i = 0; mine == 0 && i < 300 && !atomic_load(&two_threads); i++)
