@@ -177,12 +177,12 @@ bool fc__control_sound(const fc_cache *cache) {
         uint32_t number = fc__word_record(word), at;
         if (!word)
             continue;
-        if (number >= cache->capacity || (word & 1))
+        if (number >= cache->capacity)
             return false;
         const fc__record *r = &cache->records[number];
         fc__hash hash = {atomic_load(&r->hash_low), atomic_load(&r->hash_high)};
         if (atomic_load(&r->status) != fc__status(FC__LIVE, fc__word_generation(word)) ||
-            fc__word(hash.high, fc__word_generation(word), number) != word ||
+            fc__record_word(r, number, atomic_load(&r->status)) != word ||
             !fc__index_holds(cache, hash, word, &at) || at != slot ||
             fc__index_find(cache, hash, &at) != word)
             return false;
@@ -299,6 +299,7 @@ static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
     point_into(cache, control, capacity);
     cache->control_inode = info.st_ino;
     fill_header(cache, capacity);
+    fc__cold_sweep(cache, true);
     fc__budget_apply(cache, units, rule);
     FC__STEP("create-magic");
     /* Release: pairs with the acquire of judge_header(). */
@@ -334,6 +335,7 @@ static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_a
         for (uint32_t i = 0; i < cache->capacity; i++) /* nobody is at any of them */
             atomic_store(&cache->records[i].intent, 0);
         fc__sweep(cache);
+        fc__cold_sweep(cache, false);
         return 0;
     }
     if (found == SOUND) {

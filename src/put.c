@@ -111,7 +111,8 @@ static shape shape_of(const fc__writer *writer, const fc__content *content) {
     s.stored_bytes = 0;
     for (uint32_t i = 0; i < content->segment_count; i++) {
         s.stored_bytes += content->segment_bytes[i];
-        s.units += content->inlined ? 0 : fc__units(content->segment_bytes[i]);
+        s.units += content->inlined || content->store ? 0
+                                                      : fc__units(content->segment_bytes[i]);
     }
     return s;
 }
@@ -127,8 +128,9 @@ static void fill_manifest(const fc__writer *writer, const fc__content *content,
     m->instance = writer->cache->control->instance;
     m->generation = writer->generation;
     m->record = writer->record;
-    m->created_ns = fc__now_ns(writer->cache);
-    m->flags = content->inlined ? FC__MANIFEST_INLINE : 0;
+    m->created_ns = writer->source ? writer->created_ns : fc__now_ns(writer->cache);
+    m->flags = (content->inlined ? FC__MANIFEST_INLINE : 0) |
+               (writer->cold ? FC__MANIFEST_COLD : 0);
     m->key_bytes = writer->key_bytes;
     m->segment_count = content->segment_count;
     m->segments_offset = s->segments_offset;
@@ -178,10 +180,14 @@ static int allocate_record(fc__writer *writer, fc_error *error) {
 
 static int take_record(fc__writer *writer, uint64_t units, bool inlined,
                        fc_error *error) {
-    int status = fc__pool_take(writer->cache, units, inlined, &writer->record,
-                               &writer->generation, &writer->lock);
+    int status = writer->cold ? FC_E_BUSY
+                              : fc__pool_take(writer->cache, units, inlined, &writer->record,
+                                              &writer->generation, &writer->lock);
     writer->recycled = status == 0;
-    if (status)
+    if (writer->cold)
+        status = fc__record_allocate(writer->cache, &writer->record, &writer->generation,
+                                     &writer->lock);
+    else if (status)
         status = allocate_record(writer, error);
     if (status)
         return status;
@@ -196,7 +202,7 @@ static void evict_own_old(fc__writer *writer, uint64_t units) {
     fc_cache *cache = writer->cache;
     uint32_t slot;
     uint64_t word = fc__index_find(cache, writer->hash, &slot);
-    if (!word || units <= atomic_load(&cache->control->budget_units) / 2 ||
+    if (!word || writer->source || units <= atomic_load(&cache->control->budget_units) / 2 ||
         fc__budget_fits(cache, units) || writer->options.expect)
         return;
     uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
@@ -211,7 +217,7 @@ static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
     for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
         if (fc__charge(cache, record_of(writer), units) == 0)
             return 0;
-        if (fc__make_room(cache, units, &shortage))
+        if (writer->cold || fc__make_room(cache, units, &shortage))
             break;
     }
     return fc__fail_budget(cache, units, &shortage, error);
@@ -327,11 +333,13 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
-    atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
-                          memory_order_relaxed);
+    if (!writer->cold) /* which has its own use of it, and flags already */
+        atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
+                              memory_order_relaxed);
     uint32_t flags = (options->cost_s > 0 ? FC__RECORD_COST : 0) |
                      (options->flags & FC_PUT_SLIDING ? FC__RECORD_SLIDING : 0);
-    atomic_store_explicit(&r->flags, flags, memory_order_relaxed);
+    if (!writer->cold)
+        atomic_store_explicit(&r->flags, flags, memory_order_relaxed);
     /* seq_cst: the sweep that sees LIVE sees the fields. */
     atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
 }
@@ -400,6 +408,25 @@ static int publish_word(fc__writer *writer, bool map, published *p, fc_error *er
                     "neighbours are in use: raise FRAMECACHE_CAPACITY");
 }
 
+/* Of the frame's other record, whose lease goes first: that record is taken exclusively. */
+static int take_place(fc__writer *writer, fc_error *error) {
+    uint64_t word = fc__word(writer->hash.high, writer->generation, writer->record) |
+                    (writer->cold ? FC__WORD_COLD : 0);
+    fc__handle_release(writer->source);
+    writer->source = NULL;
+    FC__STEP("move-live");
+    fc__reclaimed moved = fc__reclaim_moved(writer->cache, writer->source_word, word);
+    /* Who looks at a cold frame (a cursor, verify) has it for microseconds. */
+    for (int i = 0; i < 100 && !writer->cold && (moved == FC__LEASED || moved == FC__BUSY);
+         i++) {
+        fc__os_sleep_ns(100000);
+        moved = fc__reclaim_moved(writer->cache, writer->source_word, word);
+    }
+    return moved == FC__DONE
+               ? 0
+               : fc__fail(error, FC_E_BUSY, "the frame was taken or replaced meanwhile");
+}
+
 /* From the key lock to the CAS. The manifest is complete in `buffer` but for sequence and
  * checksum. */
 static int commit_locked(fc__writer *writer, char *buffer, const shape *s, bool map,
@@ -409,7 +436,8 @@ static int commit_locked(fc__writer *writer, char *buffer, const shape *s, bool 
     int status = check_expected(writer, p, error);
     if (status)
         return status;
-    m->sequence = atomic_fetch_add(&cache->control->sequence, 1) + 1;
+    m->sequence = writer->source ? writer->sequence
+                                 : atomic_fetch_add(&cache->control->sequence, 1) + 1;
     m->checksum = fc__manifest_checksum(m);
     if (fc__os_write(writer->manifest, buffer, s->file_bytes, 0) < 0)
         return fc__fail_write(cache, errno, "a manifest", error);
@@ -419,7 +447,7 @@ static int commit_locked(fc__writer *writer, char *buffer, const shape *s, bool 
     /* Not atomic in the kernel, but who takes it exclusively needs the record lock. */
     if (fc__os_lease(writer->manifest, FC__SHARED) < 0)
         return fc__fail_write(cache, errno, "a lease", error);
-    status = publish_word(writer, map, p, error);
+    status = writer->source ? take_place(writer, error) : publish_word(writer, map, p, error);
     FC__STEP("put-published");
     return status;
 }
@@ -431,7 +459,7 @@ static int publish(fc__writer *writer, char *buffer, const shape *s, fc__handle 
     fc__lock key_lock;
     char text[80];
     int status = fc__lock_wait(cache, FC__LOCK_KEY, writer->hash.low,
-                               cache->settings.reclaim_wait_ms, &key_lock);
+                               writer->cold ? 0 : cache->settings.reclaim_wait_ms, &key_lock);
     if (status == FC_E_BUSY)
         return fc__fail(error, FC_E_BUSY, "another process is committing key '%s' and has "
                         "not finished in %lld ms (is it stopped?)",
@@ -452,6 +480,8 @@ static int publish(fc__writer *writer, char *buffer, const shape *s, fc__handle 
     fc__handles_free(p.dropped);
     if (p.old)
         fc__reclaim_word(cache, writer->hash, p.old);
+    if (writer->source_word)
+        return 0;
     fc__count(cache, FC__COUNT_puts, 1);
     fc__count(cache, FC__COUNT_replaced, p.old != 0);
     fc__count(cache, FC__COUNT_put_bytes, s->stored_bytes);
@@ -512,7 +542,9 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
     if (!buffer)
         return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
                         (unsigned long long)s->file_bytes);
-    if (!content->inlined || writer->old_segments || writer->ground_count)
+    if (content->store)
+        status = content->store(content->context, writer, error);
+    else if (!content->inlined || writer->old_segments || writer->ground_count)
         status = fc__segments_write(writer, content, error);
     for (size_t i = 0; content->inlined && !status && i < content->job_count; i++)
         status = content->run(content->context, i, write_to_memory,
@@ -522,7 +554,7 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
         status = fit_manifest(writer, s, error);
     }
     uint64_t charged = atomic_load(&record->charged);
-    if (!status && charged > s->units) /* a smaller frame in recycled or reserved files */
+    if (!status && charged > s->units && !content->store) /* a smaller frame in recycled or reserved files */
         fc__uncharge(writer->cache, record, charged - s->units);
     if (!status)
         status = publish(writer, buffer, s, out, error);
@@ -540,6 +572,8 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     status = take_record(writer, s.units, content->inlined, error);
     if (status)
         return status;
+    if (writer->cold)
+        atomic_store(&record_of(writer)->flags, FC__RECORD_COLD);
     uint64_t has = atomic_load(&record_of(writer)->charged);
     if (s.units > has)
         status = charge(writer, s.units - has, error);

@@ -73,13 +73,23 @@ static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
     fc__record *record = &cache->records[victim->id];
     fc__hash hash = hash_of(record);
     fc__table_drop_key(cache, hash,
-                       fc__word(hash.high, fc__status_generation(victim->status),
-                                victim->id));
+                       fc__record_word(record, victim->id, victim->status));
     fc__reclaimed result = fc__reclaim_record(cache, victim->id, victim->status,
                                               FC__RECLAIM_EVICT, FC_MISS_EVICTED);
     if (result == FC__DONE)
         raise_inflation(cache, victim->priority);
     return result;
+}
+
+/* Compressed if that pays, else dropped. */
+static fc__reclaimed retire(fc_cache *cache, const fc__candidate *victim) {
+    fc__record *record = &cache->records[victim->id];
+    fc__table_drop_key(cache, hash_of(record),
+                       fc__record_word(record, victim->id, victim->status));
+    fc__reclaimed result = fc__demote(cache, victim->id, victim->status);
+    if (result == FC__DONE)
+        raise_inflation(cache, victim->priority);
+    return result == FC__BUSY ? evict(cache, victim) : result;
 }
 
 static void move_epoch(eviction *e) {
@@ -98,7 +108,7 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
     int64_t end = fc__os_monotonic_ns() + GRACE_NS;
     fc__reclaimed result;
     move_epoch(e);
-    while ((result = evict(e->cache, victim)) == FC__LEASED &&
+    while ((result = retire(e->cache, victim)) == FC__LEASED &&
            fc__os_monotonic_ns() < end)
         fc__os_sleep_ns(200000);
     if (result == FC__DONE)
@@ -117,7 +127,7 @@ static void evict_batch(eviction *e, fc__victims *victims) {
         const fc__candidate *victim = &victims->heap[i];
         if (fits(e) && victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
-        fc__reclaimed result = evict(e->cache, victim);
+        fc__reclaimed result = retire(e->cache, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
             evict_leased(e, victim);
         else if (result == FC__LEASED)
@@ -167,7 +177,7 @@ static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
         fc__hash hash = hash_of(record);
         units = atomic_load(&record->charged);
         if (fc__index_holds(cache, hash,
-                            fc__word(hash.high, fc__status_generation(status), i), &slot))
+                            fc__record_word(record, i, status), &slot))
             shortage->leased_units += units;
         else
             shortage->zombie_units += units;
