@@ -166,15 +166,14 @@ static bool drop_one(fc_cache *cache, uint32_t but) {
     uint64_t least_status = 0;
     uint32_t least = UINT32_MAX;
     double least_priority = 0;
+    fc__judge judge = fc__judge_now(cache);
     for (uint32_t i = 0; i < cache->capacity; i++) {
         const fc__record *r = &cache->records[i];
         uint64_t status = atomic_load(&r->status), units;
         if (fc__status_state(status) != FC__LIVE || i == but ||
             !(units = fc__spilled_units(r)))
             continue;
-        double priority = fc__double(atomic_load(&r->base)) +
-                          (double)atomic_load(&r->uses) * fc__double(atomic_load(&r->cost)) /
-                              (double)(units * FC__PAGE);
+        double priority = fc__record_worth(&judge, r, units);
         if (least == UINT32_MAX || priority < least_priority) {
             least = i;
             least_status = status;

@@ -110,7 +110,7 @@ static extent extent_of(uint32_t capacity) {
     e.slots = fc__round_up(sizeof(fc__control), FC__PAGE);
     e.records = e.slots + 2ull * capacity * sizeof(uint64_t);
     e.ghosts = e.records + (uint64_t)capacity * sizeof(fc__record);
-    e.bytes = fc__round_up(e.ghosts + 2ull * capacity * sizeof(uint64_t), FC__PAGE);
+    e.bytes = fc__round_up(e.ghosts + 4ull * capacity * sizeof(uint64_t), FC__PAGE);
     return e;
 }
 
@@ -150,16 +150,24 @@ static verdict judge_header(const fc__control *c, uint64_t bytes) {
                : ANEW;
 }
 
+static bool shares_sound(const fc__control *c) {
+    for (int i = 0; i < FC__DECAYS; i++) {
+        double share = fc__double(atomic_load(&c->shares[i]));
+        if (!(share >= 0 && share <= 1)) /* nor a NaN */
+            return false;
+    }
+    return true;
+}
+
 /* What a wild write may have left in the settings and the gauges; `used` is put right by
  * the sweep that follows. */
 static bool values_sound(const fc__control *c) {
     uint32_t high = atomic_load(&c->high_percent), low = atomic_load(&c->low_percent);
-    double inflation = fc__double(atomic_load(&c->inflation));
     uint64_t budget = atomic_load(&c->budget_units);
     return budget > fc__units(c->control_bytes) && budget < 1ull << 52 &&
            atomic_load(&c->pool_limit_units) < 1ull << 52 && high <= 100 && low >= 1 &&
            low <= high && atomic_load(&c->budget_rule) <= FC__RULE_MEMORY &&
-           atomic_load(&c->copy_method) < 3 && inflation >= 0 && inflation < 1e300 &&
+           atomic_load(&c->copy_method) < 3 && shares_sound(c) &&
            atomic_load(&c->sequence) < 1ull << 56;
 }
 
@@ -258,6 +266,8 @@ static void fill_header(fc_cache *cache, uint32_t capacity) {
     atomic_store(&c->high_percent, cache->settings.high_percent);
     atomic_store(&c->low_percent, cache->settings.low_percent);
     atomic_store(&c->used, fc__units(e.bytes) << 24);
+    for (int i = 0; i < FC__DECAYS; i++)
+        atomic_store(&c->shares[i], fc__double_bits(fc__shares_prior.of[i]));
     for (uint32_t i = 0; i < capacity; i++)
         atomic_store_explicit(&cache->records[i].status, fc__status(FC__FREE, 1),
                               memory_order_relaxed);

@@ -3,6 +3,7 @@
 #ifndef FC_ENGINE_H
 #define FC_ENGINE_H
 
+#include "evict.h"
 #include "fault.h"
 #include "layout.h"
 #include "os.h"
@@ -81,7 +82,7 @@ struct fc_cache {
     fc__control *control;
     _Atomic uint64_t *slots;
     fc__record *records;
-    _Atomic uint64_t *ghosts;
+    _Atomic uint64_t *ghosts; /* [2 * capacity], and as many heats */
     uint32_t capacity, bucket_mask;
     uint64_t control_bytes;
     const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
@@ -198,6 +199,8 @@ int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
                         fc__lock *lock);
 /* Counts a use, at most once a coarse tick. */
 void fc__record_use(fc_cache *cache, fc__record *record);
+/* The heat after one use more, from which the policy learns. */
+uint64_t fc__heat_up(fc_cache *cache, uint64_t heat, uint32_t uses);
 /* Past its expiry; past that and its stale time too, so that nobody may get it. */
 bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since);
 bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since);
@@ -209,8 +212,10 @@ int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */
 
 /* ---- ghost.c ---- */
 
-void fc__ghost_add(fc_cache *cache, fc__hash hash, fc_miss reason, int64_t when_ns);
+void fc__ghost_add(fc_cache *cache, fc__hash hash, fc_miss reason, int64_t when_ns,
+                   uint64_t heat);
 fc_miss fc__ghost_find(const fc_cache *cache, fc__hash hash, int64_t *when_ns);
+bool fc__ghost_heat(const fc_cache *cache, fc__hash hash, uint64_t *heat);
 
 /* ---- budget.c: exact accounting, in units of FC__PAGE ---- */
 
@@ -287,6 +292,9 @@ typedef struct fc__shortage {
     uint64_t leased_units, zombie_units;
 } fc__shortage;
 
+/* The worth of a frame that takes `units`. */
+fc__judge fc__judge_now(const fc_cache *cache);
+double fc__record_worth(const fc__judge *judge, const fc__record *record, uint64_t units);
 /* Makes `units` fit: pool, zombies, idle mappings, eviction; waits up to the setting
  * reclaim_wait. FC_E_BUDGET: what is left is in use. */
 int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define FC__CONTROL_MAGIC   0x314c525443434601u /* \1FCCTRL1 */
-#define FC__CONTROL_VERSION 1u
+#define FC__CONTROL_VERSION 2u
 #define FC__MANIFEST_MAGIC   0x3154534e4d434601u /* \1FCMNST1 */
 #define FC__MANIFEST_VERSION 1u
 #define FC__BYTE_ORDER       0x01020304u
@@ -85,7 +85,7 @@ typedef struct fc__record {
     _Atomic int64_t expires_ns;
     _Atomic uint32_t tick; /* of the last counted use */
     _Atomic uint32_t uses; /* counted at most once a tick */
-    _Atomic uint64_t base; /* L of GreedyDual at the last use: bits of a double */
+    _Atomic uint64_t heat; /* how often it is used, and when it was: evict.h */
     _Atomic uint64_t cost; /* seconds: bits of a double */
     _Atomic int64_t used_ns;
 
@@ -113,7 +113,8 @@ static inline uint64_t fc__record_word(const fc__record *record, uint32_t number
 
 /* ---- Ghosts: what went, and why ---- */
 
-/* 0 or tag 21 | reason 3 | milliseconds since 2020 40. Sets of eight, by hash. */
+/* Two words each: 0 or tag 21 | reason 3 | milliseconds since 2020 40, in sets of eight by
+ * hash; and, behind all of these, the heats that the frames had. */
 #define FC__GHOST_EPOCH_MS 1577836800000
 #define FC__GHOST_SET      8u
 
@@ -153,8 +154,9 @@ typedef struct fc__control {
     _Alignas(64) _Atomic uint64_t sequence;
     _Alignas(64) _Atomic uint32_t allocate_hint;
     _Atomic uint32_t big_position, small_position; /* of the hint rings */
-    _Alignas(64) _Atomic uint64_t inflation;       /* L: bits of a double */
-    _Atomic uint64_t pool_units;                   /* a gauge, put right by each sweep */
+    _Alignas(64) _Atomic uint64_t turnover; /* bytes evicted over the budget: 32.32 */
+    _Atomic uint64_t pool_units;            /* a gauge, put right by each sweep */
+    _Atomic uint64_t shares[3]; /* what the policy has learnt: bits of doubles */
 
     _Alignas(64) _Atomic uint32_t hints_big[FC__HINTS_BIG]; /* record + 1, or 0 */
     _Atomic uint32_t hints_small[FC__HINTS_SMALL];

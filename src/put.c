@@ -4,7 +4,6 @@
  * until it is complete. LIVE is set before the slot's CAS, so a kill leaves a WRITING record
  * or a LIVE one that no slot holds: the sweep knows both. */
 #include "engine.h"
-#include "evict.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -306,6 +305,20 @@ static int check_expected(fc__writer *writer, published *p, fc_error *error) {
                     (unsigned long long)found, (unsigned long long)expect);
 }
 
+/* A key keeps its heat when it is replaced, which is no use, and over its absence, which a
+ * use has ended. */
+static uint64_t heat_at_put(const fc__writer *writer) {
+    fc_cache *cache = writer->cache;
+    uint32_t slot;
+    uint64_t heat, word = fc__index_find(cache, writer->hash, &slot);
+    if (word)
+        return atomic_load_explicit(&cache->records[fc__word_record(word)].heat,
+                                    memory_order_relaxed);
+    if (fc__ghost_heat(cache, writer->hash, &heat))
+        return fc__heat_up(cache, heat, (uint32_t)writer->started_ns);
+    return fc__heat_first(atomic_load(&cache->control->turnover));
+}
+
 static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t units) {
     fc_cache *cache = writer->cache;
     fc__record *r = record_of(writer);
@@ -328,8 +341,7 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->ttl_ms, ttl, memory_order_relaxed);
     atomic_store_explicit(&r->tick, 0, memory_order_relaxed);
     atomic_store_explicit(&r->uses, 1, memory_order_relaxed);
-    atomic_store_explicit(&r->base, atomic_load(&cache->control->inflation),
-                          memory_order_relaxed);
+    atomic_store_explicit(&r->heat, heat_at_put(writer), memory_order_relaxed);
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);

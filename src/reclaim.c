@@ -67,7 +67,8 @@ static void count_eviction(removal *r) {
 static void leave_index(removal *r) {
     if (!r->referenced)
         return;
-    fc__ghost_add(r->cache, r->hash, r->reason, fc__now_ns(r->cache));
+    fc__ghost_add(r->cache, r->hash, r->reason, fc__now_ns(r->cache),
+                  atomic_load(&r->record->heat));
     if (fc__index_remove(r->cache, r->slot, r->word)) {
         if (r->reason == FC_MISS_EVICTED)
             count_eviction(r);
@@ -86,7 +87,7 @@ static bool bequeath(removal *r) {
     atomic_store(&to->ttl_ms, atomic_load(&from->ttl_ms));
     atomic_store(&to->tick, atomic_load(&from->tick));
     atomic_store(&to->uses, atomic_load(&from->uses));
-    atomic_store(&to->base, atomic_load(&from->base));
+    atomic_store(&to->heat, atomic_load(&from->heat));
     atomic_store(&to->cost, atomic_load(&from->cost));
     atomic_store(&to->used_ns, atomic_load(&from->used_ns));
     atomic_fetch_or(&to->flags, atomic_load(&from->flags) &
@@ -238,10 +239,11 @@ void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word) {
 
 bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
                      fc_miss reason, int64_t when_ns) {
+    uint64_t heat = atomic_load(&cache->records[fc__word_record(word)].heat);
     if (!fc__index_remove(cache, slot, word))
         return false;
     FC__STEP("delete-unslotted");
-    fc__ghost_add(cache, hash, reason, when_ns);
+    fc__ghost_add(cache, hash, reason, when_ns, heat);
     fc__wait_bump(cache, hash);
     fc__reclaim_word(cache, hash, word);
     return true;
