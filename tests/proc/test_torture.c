@@ -26,7 +26,9 @@ static const char *const steps[] = {
     "put-manifest",     "put-segment",      "put-key-locked",     "put-committed",
     "put-live",         "put-published",    "delete-unslotted",   "evict-leased",
     "evict-unslotted",  "reclaim-marked",   "reclaim-unlinked",   "reclaim-uncharged",
-    "unlink-manifest",  "pool-writing"};
+    "unlink-manifest",  "pool-writing",     "cold-flagged",       "cold-file",
+    "cold-blocks",      "cold-unlinked",    "move-live",          "move-replaced",
+    "promote-leased"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 typedef struct counts {
