@@ -3,9 +3,12 @@
 file(GLOB FRAMECACHE_SOURCES CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/*.c ${PROJECT_SOURCE_DIR}/frames/*.c)
 
+find_library(LZ4_LIBRARY lz4 REQUIRED)
+find_path(LZ4_INCLUDE_DIR lz4.h REQUIRED)
+
 function(framecache_private_includes target)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}
-        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR})
+        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR} ${LZ4_INCLUDE_DIR})
 endfunction()
 
 add_library(framecache_objects OBJECT ${FRAMECACHE_SOURCES})
@@ -20,7 +23,8 @@ target_link_libraries(framecache_objects PRIVATE framecache_flags Threads::Threa
 framecache_private_includes(framecache_objects)
 
 function(framecache_public_target target)
-    target_link_libraries(${target} PUBLIC Threads::Threads)
+    target_link_libraries(${target} PUBLIC Threads::Threads PRIVATE
+        $<BUILD_INTERFACE:${LZ4_LIBRARY}> $<INSTALL_INTERFACE:lz4>)
     target_include_directories(${target} PUBLIC
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -48,7 +52,8 @@ framecache_public_target(framecache_static)
 if(FRAMECACHE_TESTS OR FRAMECACHE_FUZZ)
     add_library(framecache_internal STATIC EXCLUDE_FROM_ALL ${FRAMECACHE_SOURCES})
     target_compile_definitions(framecache_internal PUBLIC FC_FAULTS)
-    target_link_libraries(framecache_internal PUBLIC framecache_flags Threads::Threads)
+    target_link_libraries(framecache_internal PUBLIC framecache_flags Threads::Threads
+        ${LZ4_LIBRARY})
     target_include_directories(framecache_internal PUBLIC ${PROJECT_SOURCE_DIR}
-        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR})
+        ${PROJECT_SOURCE_DIR}/src ${XXHASH_INCLUDE_DIR} ${LZ4_INCLUDE_DIR})
 endif()

@@ -8,6 +8,7 @@
 #ifndef FC_FRAMES_H
 #define FC_FRAMES_H
 
+#include "codec.h"
 #include "framecache/framecache.h"
 
 /* ---- Writing: plan, then write, then encode ---- */

@@ -101,9 +101,10 @@ int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
     int status = fc__check_key(cache, key, error);
     if (status)
         return status;
-    if (__builtin_expect(flags & ~(FC_GET_STALE | FC_GET_PEEK | FC_GET_MAP), 0))
+    if (__builtin_expect(
+            flags & ~(FC_GET_STALE | FC_GET_PEEK | FC_GET_NOWAIT | FC_GET_MAP), 0))
         return fc__fail(error, FC_E_INVALID, "fc_get() flags 0x%x: only FC_GET_STALE, "
-                        "FC_GET_PEEK and FC_GET_MAP are known", flags);
+                        "FC_GET_PEEK, FC_GET_NOWAIT and FC_GET_MAP are known", flags);
     follow_epoch(cache);
     fc__hash hash = fc__hash_key(key);
     fc__handle *handle = fc__table_get(cache, hash, key, flags);

@@ -111,7 +111,7 @@ static extent extent_of(uint32_t capacity) {
     e.slots = fc__round_up(sizeof(fc__control), FC__PAGE);
     e.records = e.slots + 2ull * capacity * sizeof(uint64_t);
     e.ghosts = e.records + (uint64_t)capacity * sizeof(fc__record);
-    e.bytes = fc__round_up(e.ghosts + 2ull * capacity * sizeof(uint64_t), FC__PAGE);
+    e.bytes = fc__round_up(e.ghosts + 4ull * capacity * sizeof(uint64_t), FC__PAGE);
     return e;
 }
 
@@ -151,16 +151,24 @@ static verdict judge_header(const fc__control *c, uint64_t bytes) {
                : ANEW;
 }
 
+static bool shares_sound(const fc__control *c) {
+    for (int i = 0; i < FC__DECAYS; i++) {
+        double share = fc__double(atomic_load(&c->shares[i]));
+        if (!(share >= 0 && share <= 1)) /* nor a NaN */
+            return false;
+    }
+    return true;
+}
+
 /* What a wild write may have left in the settings and the gauges; `used` is put right by
  * the sweep that follows. */
 static bool values_sound(const fc__control *c) {
     uint32_t high = atomic_load(&c->high_percent), low = atomic_load(&c->low_percent);
-    double inflation = fc__double(atomic_load(&c->inflation));
     uint64_t budget = atomic_load(&c->budget_units);
     return budget > fc__units(c->control_bytes) && budget < 1ull << 52 &&
            atomic_load(&c->pool_limit_units) < 1ull << 52 && high <= 100 && low >= 1 &&
            low <= high && atomic_load(&c->budget_rule) <= FC__RULE_MEMORY &&
-           atomic_load(&c->copy_method) < 3 && inflation >= 0 && inflation < 1e300 &&
+           atomic_load(&c->copy_method) < 3 && shares_sound(c) &&
            atomic_load(&c->sequence) < 1ull << 56;
 }
 
@@ -178,12 +186,12 @@ bool fc__control_sound(const fc_cache *cache) {
         uint32_t number = fc__word_record(word), at;
         if (!word)
             continue;
-        if (number >= cache->capacity || (word & 1))
+        if (number >= cache->capacity)
             return false;
         const fc__record *r = &cache->records[number];
         fc__hash hash = {atomic_load(&r->hash_low), atomic_load(&r->hash_high)};
         if (atomic_load(&r->status) != fc__status(FC__LIVE, fc__word_generation(word)) ||
-            fc__word(hash.high, fc__word_generation(word), number) != word ||
+            fc__record_word(r, number, atomic_load(&r->status)) != word ||
             !fc__index_holds(cache, hash, word, &at) || at != slot ||
             fc__index_find(cache, hash, &at) != word)
             return false;
@@ -259,6 +267,8 @@ static void fill_header(fc_cache *cache, uint32_t capacity) {
     atomic_store(&c->high_percent, cache->settings.high_percent);
     atomic_store(&c->low_percent, cache->settings.low_percent);
     atomic_store(&c->used, fc__units(e.bytes) << 24);
+    for (int i = 0; i < FC__DECAYS; i++)
+        atomic_store(&c->shares[i], fc__double_bits(fc__shares_prior.of[i]));
     for (uint32_t i = 0; i < capacity; i++)
         atomic_store_explicit(&cache->records[i].status, fc__status(FC__FREE, 1),
                               memory_order_relaxed);
@@ -300,6 +310,7 @@ static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
     point_into(cache, control, capacity);
     cache->control_inode = info.st_ino;
     fill_header(cache, capacity);
+    fc__cold_sweep(cache, true);
     fc__budget_apply(cache, units, rule);
     FC__STEP("create-magic");
     /* Release: pairs with the acquire of judge_header(). */
@@ -335,6 +346,7 @@ static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_a
         for (uint32_t i = 0; i < cache->capacity; i++) /* nobody is at any of them */
             atomic_store(&cache->records[i].intent, 0);
         fc__sweep(cache);
+        fc__cold_sweep(cache, false);
         return 0;
     }
     if (found == SOUND) {

@@ -3,6 +3,7 @@
 #ifndef FC_ENGINE_H
 #define FC_ENGINE_H
 
+#include "evict.h"
 #include "fault.h"
 #include "layout.h"
 #include "os.h"
@@ -67,7 +68,8 @@ typedef enum fc__lock_class {
     FC__LOCK_FLIGHT,     /* reserved: computing this key */
     FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
     FC__LOCK_JANITOR,    /* the elected housekeeper */
-    FC__LOCK_ATTACH      /* shared: attached; exclusive: create anew */
+    FC__LOCK_ATTACH,     /* shared: attached; exclusive: create anew */
+    FC__LOCK_PROMOTE     /* decompressing this record's frame */
 } fc__lock_class;
 
 typedef struct fc__lock {
@@ -81,7 +83,7 @@ struct fc_cache {
     fc__control *control;
     _Atomic uint64_t *slots;
     fc__record *records;
-    _Atomic uint64_t *ghosts;
+    _Atomic uint64_t *ghosts; /* [2 * capacity], and as many heats */
     uint32_t capacity, bucket_mask;
     uint64_t control_bytes;
     const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
@@ -92,6 +94,8 @@ struct fc_cache {
 
     fc__settings settings;
     bool read_only, no_create, threads_allowed, checksums, verify_maps;
+    _Atomic int64_t spill_retry_ns; /* the spill directory failed: not before; 0: it works */
+    _Atomic uint32_t spill_failures; /* in a row */
     void (*log)(void *context, fc_level level, const char *message);
     void *log_context;
     int64_t (*clock_ns)(void *context);
@@ -197,6 +201,8 @@ int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
                         fc__lock *lock);
 /* Counts a use, at most once a coarse tick. */
 void fc__record_use(fc_cache *cache, fc__record *record);
+/* The heat after one use more, from which the policy learns. */
+uint64_t fc__heat_up(fc_cache *cache, uint64_t heat, uint32_t uses);
 /* Past its expiry; past that and its stale time too, so that nobody may get it. */
 bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since);
 bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since);
@@ -208,8 +214,10 @@ int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */
 
 /* ---- ghost.c ---- */
 
-void fc__ghost_add(fc_cache *cache, fc__hash hash, fc_miss reason, int64_t when_ns);
+void fc__ghost_add(fc_cache *cache, fc__hash hash, fc_miss reason, int64_t when_ns,
+                   uint64_t heat);
 fc_miss fc__ghost_find(const fc_cache *cache, fc__hash hash, int64_t *when_ns);
+bool fc__ghost_heat(const fc_cache *cache, fc__hash hash, uint64_t *heat);
 
 /* ---- budget.c: exact accounting, in units of FC__PAGE ---- */
 
@@ -253,6 +261,9 @@ typedef enum fc__reclaimed {
 
 fc__reclaimed fc__reclaim_record(fc_cache *cache, uint32_t record, uint64_t status,
                                  fc__reclaim mode, fc_miss reason);
+/* Frees a live frame's record and files, its other copy `heir` taking its place in the index
+ * by a CAS of the exact word, with its expiry, cost and uses. Not done: nothing changed. */
+fc__reclaimed fc__reclaim_moved(fc_cache *cache, uint64_t word, uint64_t heir);
 /* Takes the word out of the index if it is there still, remembers why, and reclaims. */
 bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
                      fc_miss reason, int64_t when_ns);
@@ -283,6 +294,9 @@ typedef struct fc__shortage {
     uint64_t leased_units, zombie_units;
 } fc__shortage;
 
+/* The worth of a frame that takes `units`. */
+fc__judge fc__judge_now(const fc_cache *cache);
+double fc__record_worth(const fc__judge *judge, const fc__record *record, uint64_t units);
 /* Makes `units` fit: pool, zombies, idle mappings, eviction; waits up to the setting
  * reclaim_wait. FC_E_BUDGET: what is left is in use. */
 int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage);
@@ -390,6 +404,9 @@ typedef struct fc__content {
     void (*encode)(void *context, void *body);
     void (*sources)(void *context, const void **out); /* NULL: nothing can be linked */
     bool (*is_segment)(void *context, uint32_t segment, const void *base);
+    /* NULL, or writes the data in the place of fc__segments_write(), and charges for it. */
+    int (*store)(void *context, fc__writer *writer, fc_error *error);
+    bool spread; /* jobs take the processor's time: threads share a segment */
 } fc__content;
 
 /* A segment that a build has mapped for writing. */
@@ -414,6 +431,10 @@ struct fc__writer {
     fc__writer *next, **link; /* of the cache's builds */
     fc_bytes *own_tags; /* of a build: copied from its options */
     uint64_t linked_bytes; /* of segments that are shared with another frame */
+    fc__handle *source; /* a second record of this frame, which gives up its place; or NULL */
+    uint64_t source_word, sequence;
+    int64_t created_ns;
+    bool cold; /* compressed: makes no room for itself */
     size_t tag_bytes;
     uint32_t key_bytes;
     uint8_t key[FC__KEY_BYTES];
@@ -452,6 +473,63 @@ int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error 
 /* A new file for this segment; one left over under its name goes first. */
 int fc__create_file(fc_cache *cache, const char *name);
 int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error);
+
+/* ---- cold.c: compressed frames, which demotion makes and a get promotes ---- */
+
+/* Compresses a live frame that nobody leases into a record of its own, and frees it.
+ * FC__BUSY: it is not worth it, or there is no room: drop it. */
+fc__reclaimed fc__demote(fc_cache *cache, uint32_t record, uint64_t status);
+/* Decompresses the frame that a cold word stands for. 0: done, or done by another: look
+ * again. Else as fc__lease_map(); *told: with its message in *error already. */
+int fc__promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc_bytes key,
+                bool *told, fc_error *error);
+
+/* ---- cold_file.c: where compressed frames lie ---- */
+
+/* Makes or opens the file of a cold record, by its flags; -1 with errno. */
+int fc__cold_open(fc_cache *cache, uint32_t record, bool create);
+/* Unlinks it, and gives back what it took of the spill budget. Under the record lock. */
+void fc__cold_drop(fc_cache *cache, uint32_t record);
+uint64_t fc__cold_units(fc_cache *cache, uint32_t record); /* of it on disk */
+/* True if compressed frames go to the spill directory, and it works. */
+bool fc__spill_ready(fc_cache *cache);
+/* One more failure of the spill directory: nothing goes there for a while. */
+void fc__spill_failed(fc_cache *cache, int sys_errno, const char *what);
+/* Takes units of the spill budget for the record, dropping what is worth less. */
+bool fc__spill_charge(fc_cache *cache, uint32_t record, uint64_t units);
+void fc__spill_uncharge(fc_cache *cache, uint32_t record, uint64_t units);
+static inline uint64_t fc__spilled_units(const fc__record *record) {
+    return atomic_load(&record->flags) & FC__RECORD_SPILLED
+               ? atomic_load(&record->linked) & 0xffffffffu
+               : 0;
+}
+/* Files that no record has; `anew`: all of them, and those of this directory's former
+ * caches in the spill directory. */
+void fc__cold_sweep(fc_cache *cache, bool anew);
+/* Each file in the cold and spill directories: its record, or UINT32_MAX. */
+void fc__cold_list(fc_cache *cache, void (*visit)(void *context, const char *name,
+                                                  uint32_t record, bool spilled),
+                   void *context);
+
+/* ---- cache_cold.c: between the files and the frame format ---- */
+
+typedef struct fc__packing fc__packing;
+
+/* Looks at a leased frame; *worth: it gets a quarter smaller at least, by a sample. */
+int fc__pack_begin(fc__packing **out, fc__handle *handle, bool *worth, fc_error *error);
+/* The content of a cold record: body and key as they are, blocks instead of segments. */
+void fc__pack_content(fc__packing *packing, fc__content *out);
+void fc__pack_end(fc__packing *packing);
+
+typedef struct fc__unpacking fc__unpacking;
+
+/* Opens and checks the file of a cold record under its lease. FC_E_CORRUPT; FC_E_SYSTEM
+ * with errno: it is not to be had. */
+int fc__unpack_begin(fc__unpacking **out, fc__handle *handle, fc_error *error);
+void fc__unpack_content(fc__unpacking *unpacking, fc__content *out);
+/* Decodes all blocks, and keeps nothing. */
+int fc__unpack_verify(fc__unpacking *unpacking, fc_error *error);
+void fc__unpack_end(fc__unpacking *unpacking);
 
 /* ---- wait.c ---- */
 

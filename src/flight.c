@@ -199,9 +199,16 @@ static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class c
 
 int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame,
                     fc_flight **flight, fc_error *error) {
+    bool second = flags & FC_FLIGHT_SECOND;
     *frame = NULL;
     *flight = NULL;
-    return begin(cache, key, flags, FC__LOCK_FLIGHT, frame, flight, error);
+    int status = begin(cache, key, flags & ~FC_FLIGHT_SECOND,
+                       second ? FC__LOCK_FLIGHT_2 : FC__LOCK_FLIGHT, frame, flight, error);
+    if (*flight) {
+        fc__count(cache, FC__COUNT_computed, 1);
+        fc__count(cache, FC__COUNT_computed_twice, second);
+    }
+    return status;
 }
 
 /* ---- get_or_compute ---- */

@@ -39,6 +39,8 @@ void fc__housekeep(fc_cache *cache, bool full) {
     }
     if (full || sequence != cache->seen_sequence || cache->housekeepings++ % 10 == 0)
         fc__sweep(cache);
+    if (full)
+        fc__cold_sweep(cache, false);
     cache->seen_sequence = sequence;
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define FC__CONTROL_MAGIC   0x314c525443434601u /* \1FCCTRL1 */
-#define FC__CONTROL_VERSION 1u
+#define FC__CONTROL_VERSION 2u
 #define FC__MANIFEST_MAGIC   0x3154534e4d434601u /* \1FCMNST1 */
 #define FC__MANIFEST_VERSION 1u
 #define FC__BYTE_ORDER       0x01020304u
@@ -24,6 +24,7 @@
 /* ---- Index ---- */
 
 /* A slot is 0 or a word: tag 15 | generation 24 | record 24 | cold 1. */
+#define FC__WORD_COLD       1u
 #define FC__BUCKET_SLOTS    8u
 #define FC__GENERATION_MASK 0xffffffu
 
@@ -73,6 +74,8 @@ static inline uint32_t fc__status_generation(uint64_t status) {
 #define FC__RECORD_COST    1u /* somebody measured the cost */
 #define FC__RECORD_SLIDING 4u /* every counted use renews the TTL */
 #define FC__RECORD_DAMAGED 2u /* its files are not what they should be: not for the pool */
+#define FC__RECORD_COLD    8u /* its segments are compressed, in one file */
+#define FC__RECORD_SPILLED 16u /* which lies in the spill directory */
 
 /* The first line is all that a get touches. Fields but `status` are relaxed atomics: who
  * needs them consistent re-reads the slot word or holds the record lock. */
@@ -82,7 +85,7 @@ typedef struct fc__record {
     _Atomic int64_t expires_ns;
     _Atomic uint32_t tick; /* of the last counted use */
     _Atomic uint32_t uses; /* counted at most once a tick */
-    _Atomic uint64_t base; /* L of GreedyDual at the last use: bits of a double */
+    _Atomic uint64_t heat; /* how often it is used, and when it was: evict.h */
     _Atomic uint64_t cost; /* seconds: bits of a double */
     _Atomic int64_t used_ns;
 
@@ -94,13 +97,24 @@ typedef struct fc__record {
     _Atomic uint32_t flags;
     _Atomic int64_t stale_until_ns; /* served stale until then; 0: not past the expiry */
     _Atomic uint64_t tags;          /* filter: one bit of each tag's hash */
-    _Atomic uint64_t linked; /* units that were linked from another frame at the put */
+    /* Hot: units that were linked from another frame at the put. Cold: units of the file in
+     * the spill directory 32, units of the segments when decompressed 32. */
+    _Atomic uint64_t linked;
 } fc__record;
 _Static_assert(sizeof(fc__record) == 128, "two cache lines");
 
+/* The word that a slot holds for a live record of this status. */
+static inline uint64_t fc__record_word(const fc__record *record, uint32_t number,
+                                       uint64_t status) {
+    uint32_t cold = atomic_load(&record->flags) & FC__RECORD_COLD ? FC__WORD_COLD : 0;
+    return fc__word(atomic_load(&record->hash_high), fc__status_generation(status), number) |
+           cold;
+}
+
 /* ---- Ghosts: what went, and why ---- */
 
-/* 0 or tag 21 | reason 3 | milliseconds since 2020 40. Sets of eight, by hash. */
+/* Two words each: 0 or tag 21 | reason 3 | milliseconds since 2020 40, in sets of eight by
+ * hash; and, behind all of these, the heats that the frames had. */
 #define FC__GHOST_EPOCH_MS 1577836800000
 #define FC__GHOST_SET      8u
 
@@ -140,15 +154,17 @@ typedef struct fc__control {
     _Alignas(64) _Atomic uint64_t sequence;
     _Alignas(64) _Atomic uint32_t allocate_hint;
     _Atomic uint32_t big_position, small_position; /* of the hint rings */
-    _Alignas(64) _Atomic uint64_t inflation;       /* L: bits of a double */
-    _Atomic uint64_t pool_units;                   /* a gauge, put right by each sweep */
+    _Alignas(64) _Atomic uint64_t turnover; /* bytes evicted over the budget: 32.32 */
+    _Atomic uint64_t pool_units;            /* a gauge, put right by each sweep */
+    _Atomic uint64_t shares[3]; /* what the policy has learnt: bits of doubles */
 
     _Alignas(64) _Atomic uint32_t hints_big[FC__HINTS_BIG]; /* record + 1, or 0 */
     _Atomic uint32_t hints_small[FC__HINTS_SMALL];
     _Alignas(64) _Atomic uint32_t wait_words[FC__WAIT_WORDS]; /* bumped by each change */
     _Atomic uint32_t waiting[FC__WAIT_WORDS]; /* 1: somebody may sleep on the word */
     _Alignas(64) _Atomic uint32_t flight_words[FC__WAIT_WORDS]; /* reserved */
-    _Atomic uint64_t tag_epochs[64];                            /* reserved */
+    _Atomic uint64_t spill_units;    /* a gauge, put right by each sweep */
+    _Atomic uint64_t tag_epochs[63]; /* reserved */
     _Alignas(64) _Atomic uint64_t counters[FC__COUNTERS];
 } fc__control;
 _Static_assert(sizeof(fc__control) % 64 == 0, "whole cache lines");
@@ -156,6 +172,7 @@ _Static_assert(sizeof(fc__control) % 64 == 0, "whole cache lines");
 /* ---- The envelope of a manifest: FILE = envelope, key, lengths, body, data ---- */
 
 #define FC__MANIFEST_INLINE 1u /* segment 0 stands in this file */
+#define FC__MANIFEST_COLD   2u /* the segments stand compressed in one file */
 
 typedef struct fc__manifest {
     uint64_t magic;

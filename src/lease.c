@@ -191,6 +191,12 @@ static int fail_lease(fc_cache *cache, int status, int sys_errno, fc_bytes key,
                           text, cache->settings.dir);
 }
 
+static int fail_cold(fc_bytes key, fc_error *error) {
+    char text[80];
+    return fc__fail(error, FC_E_BUSY, "the frame under key '%s' is compressed: get it without "
+                    "FC_GET_NOWAIT, where waiting is no harm", fc__key_text(text, key));
+}
+
 /* Expired: out of the index, unless it may still be asked for as stale. */
 int fc__expired(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word, fc_bytes key,
                 fc_error *error) {
@@ -212,7 +218,7 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
     int64_t busy_since = 0, since = 0;
     uint64_t last = 0;
     int mismatches = 0, polls = 0;
-    bool starved = false;
+    bool starved = false, cold = false;
     for (;;) {
         uint32_t slot = 0;
         fc__handle *dropped = NULL;
@@ -232,11 +238,28 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
         if (word != last) /* replaced: not the one that is held, nor the one that is wrong */
             mismatches = 0, busy_since = 0, polls = 0;
         last = word;
-        int status = try_lease(cache, hash, word, slot, key, out, &dropped, &busy);
-        int sys_errno = errno;
-        fc__handles_free(dropped);
-        if (!status)
+        int status, sys_errno;
+        if (word & FC__WORD_COLD) {
+            bool told = false;
+            if (flags & FC_GET_NOWAIT)
+                return fail_cold(key, error);
+            status = fc__promote(cache, hash, word, slot, key, &told, error);
+            sys_errno = errno;
+            cold = true;
+            if (told)
+                return status;
+            if (!status)
+                continue;
+        } else {
+            status = try_lease(cache, hash, word, slot, key, out, &dropped, &busy);
+            sys_errno = errno;
+            fc__handles_free(dropped);
+        }
+        if (!status) {
+            if (cold && !(flags & FC_GET_PEEK))
+                fc__count(cache, FC__COUNT_cold_hits, 1);
             return 0;
+        }
         if (status == FC_E_NOMEM && !starved) {
             starved = true;
             fc__table_drop_idle(cache, false);

@@ -62,6 +62,10 @@ int fc__os_link(int dir, const char *name, const char *other) {
     return linkat(dir, name, dir, other, 0);
 }
 
+int fc__os_rmdir(int dir, const char *name) {
+    return unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 int fc__os_stat(int fd, struct stat *out) {
     TRY(EIO, -1);
     return fstat(fd, out);

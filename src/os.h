@@ -19,6 +19,7 @@ int fc__os_open(int dir, const char *name, int flags, uint32_t mode);
 void fc__os_close(int fd); /* keeps errno */
 int fc__os_mkdir(int dir, const char *name, uint32_t mode);
 int fc__os_unlink(int dir, const char *name);
+int fc__os_rmdir(int dir, const char *name);
 int fc__os_link(int dir, const char *name, const char *other);
 int fc__os_stat(int fd, struct stat *out);
 int fc__os_stat_at(int dir, const char *name, struct stat *out);

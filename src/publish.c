@@ -49,6 +49,20 @@ static int check_expected(fc__writer *writer, published *p, fc_error *error) {
                     (unsigned long long)found, (unsigned long long)expect);
 }
 
+/* A key keeps its heat when it is replaced, which is no use, and over its absence, which a
+ * use has ended. */
+static uint64_t heat_at_put(const fc__writer *writer) {
+    fc_cache *cache = writer->cache;
+    uint32_t slot;
+    uint64_t heat, word = fc__index_find(cache, writer->hash, &slot);
+    if (word)
+        return atomic_load_explicit(&cache->records[fc__word_record(word)].heat,
+                                    memory_order_relaxed);
+    if (fc__ghost_heat(cache, writer->hash, &heat))
+        return fc__heat_up(cache, heat, (uint32_t)writer->started_ns);
+    return fc__heat_first(atomic_load(&cache->control->turnover));
+}
+
 static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t units) {
     fc_cache *cache = writer->cache;
     fc__record *r = record_of(writer);
@@ -71,16 +85,17 @@ static void fill_record(fc__writer *writer, const fc__manifest *m, uint64_t unit
     atomic_store_explicit(&r->ttl_ms, ttl, memory_order_relaxed);
     atomic_store_explicit(&r->tick, 0, memory_order_relaxed);
     atomic_store_explicit(&r->uses, 1, memory_order_relaxed);
-    atomic_store_explicit(&r->base, atomic_load(&cache->control->inflation),
-                          memory_order_relaxed);
+    atomic_store_explicit(&r->heat, heat_at_put(writer), memory_order_relaxed);
     atomic_store_explicit(&r->cost, fc__double_bits(cost), memory_order_relaxed);
     atomic_store_explicit(&r->used_ns, m->created_ns, memory_order_relaxed);
     atomic_store_explicit(&r->sequence, m->sequence, memory_order_relaxed);
-    atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
-                          memory_order_relaxed);
+    if (!writer->cold) /* which has its own use of it, and flags already */
+        atomic_store_explicit(&r->linked, fc__units(writer->linked_bytes),
+                              memory_order_relaxed);
     uint32_t flags = (options->cost_s > 0 ? FC__RECORD_COST : 0) |
                      (options->flags & FC_PUT_SLIDING ? FC__RECORD_SLIDING : 0);
-    atomic_store_explicit(&r->flags, flags, memory_order_relaxed);
+    if (!writer->cold)
+        atomic_store_explicit(&r->flags, flags, memory_order_relaxed);
     /* seq_cst: the sweep that sees LIVE sees the fields. */
     atomic_store(&r->status, fc__status(FC__LIVE, writer->generation));
 }
@@ -149,6 +164,25 @@ static int publish_word(fc__writer *writer, bool map, published *p, fc_error *er
                     "neighbours are in use: raise FRAMECACHE_CAPACITY");
 }
 
+/* Of the frame's other record, whose lease goes first: that record is taken exclusively. */
+static int take_place(fc__writer *writer, fc_error *error) {
+    uint64_t word = fc__word(writer->hash.high, writer->generation, writer->record) |
+                    (writer->cold ? FC__WORD_COLD : 0);
+    fc__handle_release(writer->source);
+    writer->source = NULL;
+    FC__STEP("move-live");
+    fc__reclaimed moved = fc__reclaim_moved(writer->cache, writer->source_word, word);
+    /* Who looks at a cold frame (a cursor, verify) has it for microseconds. */
+    for (int i = 0; i < 100 && !writer->cold && (moved == FC__LEASED || moved == FC__BUSY);
+         i++) {
+        fc__os_sleep_ns(100000);
+        moved = fc__reclaim_moved(writer->cache, writer->source_word, word);
+    }
+    return moved == FC__DONE
+               ? 0
+               : fc__fail(error, FC_E_BUSY, "the frame was taken or replaced meanwhile");
+}
+
 /* From the key lock to the CAS. The manifest is complete in `buffer` but for sequence and
  * checksum. */
 static int commit_locked(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units,
@@ -158,7 +192,8 @@ static int commit_locked(fc__writer *writer, char *buffer, uint64_t bytes, uint6
     int status = check_expected(writer, p, error);
     if (status)
         return status;
-    m->sequence = atomic_fetch_add(&cache->control->sequence, 1) + 1;
+    m->sequence = writer->source ? writer->sequence
+                                 : atomic_fetch_add(&cache->control->sequence, 1) + 1;
     m->checksum = fc__manifest_checksum(m);
     if (fc__os_write(writer->manifest, buffer, bytes, 0) < 0)
         return fc__fail_write(cache, errno, "a manifest", error);
@@ -168,7 +203,7 @@ static int commit_locked(fc__writer *writer, char *buffer, uint64_t bytes, uint6
     /* Not atomic in the kernel, but who takes it exclusively needs the record lock. */
     if (fc__os_lease(writer->manifest, FC__SHARED) < 0)
         return fc__fail_write(cache, errno, "a lease", error);
-    status = publish_word(writer, map, p, error);
+    status = writer->source ? take_place(writer, error) : publish_word(writer, map, p, error);
     FC__STEP("put-published");
     return status;
 }
@@ -180,7 +215,7 @@ int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units
     fc__lock key_lock;
     char text[80];
     int status = fc__lock_wait(cache, FC__LOCK_KEY, writer->hash.low,
-                               cache->settings.reclaim_wait_ms, &key_lock);
+                               writer->cold ? 0 : cache->settings.reclaim_wait_ms, &key_lock);
     if (status == FC_E_BUSY)
         return fc__fail(error, FC_E_BUSY, "another process is committing key '%s' and has "
                         "not finished in %lld ms (is it stopped?)",
@@ -201,6 +236,8 @@ int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units
     fc__handles_free(p.dropped);
     if (p.old)
         fc__reclaim_word(cache, writer->hash, p.old);
+    if (writer->source_word)
+        return 0;
     fc__count(cache, FC__COUNT_puts, 1);
     fc__count(cache, FC__COUNT_replaced, p.old != 0);
     fc__count(cache, FC__COUNT_put_bytes,

@@ -106,7 +106,8 @@ static shape shape_of(const fc__writer *writer, const fc__content *content) {
     s.stored_bytes = 0;
     for (uint32_t i = 0; i < content->segment_count; i++) {
         s.stored_bytes += content->segment_bytes[i];
-        s.units += content->inlined ? 0 : fc__units(content->segment_bytes[i]);
+        s.units += content->inlined || content->store ? 0
+                                                      : fc__units(content->segment_bytes[i]);
     }
     return s;
 }
@@ -122,8 +123,9 @@ static void fill_manifest(const fc__writer *writer, const fc__content *content,
     m->instance = writer->cache->control->instance;
     m->generation = writer->generation;
     m->record = writer->record;
-    m->created_ns = fc__now_ns(writer->cache);
-    m->flags = content->inlined ? FC__MANIFEST_INLINE : 0;
+    m->created_ns = writer->source ? writer->created_ns : fc__now_ns(writer->cache);
+    m->flags = (content->inlined ? FC__MANIFEST_INLINE : 0) |
+               (writer->cold ? FC__MANIFEST_COLD : 0);
     m->key_bytes = writer->key_bytes;
     m->segment_count = content->segment_count;
     m->segments_offset = s->segments_offset;
@@ -173,10 +175,14 @@ static int allocate_record(fc__writer *writer, fc_error *error) {
 
 static int take_record(fc__writer *writer, uint64_t units, bool inlined,
                        fc_error *error) {
-    int status = fc__pool_take(writer->cache, units, inlined, &writer->record,
-                               &writer->generation, &writer->lock);
+    int status = writer->cold ? FC_E_BUSY
+                              : fc__pool_take(writer->cache, units, inlined, &writer->record,
+                                              &writer->generation, &writer->lock);
     writer->recycled = status == 0;
-    if (status)
+    if (writer->cold)
+        status = fc__record_allocate(writer->cache, &writer->record, &writer->generation,
+                                     &writer->lock);
+    else if (status)
         status = allocate_record(writer, error);
     if (status)
         return status;
@@ -191,7 +197,7 @@ static void evict_own_old(fc__writer *writer, uint64_t units) {
     fc_cache *cache = writer->cache;
     uint32_t slot;
     uint64_t word = fc__index_find(cache, writer->hash, &slot);
-    if (!word || units <= atomic_load(&cache->control->budget_units) / 2 ||
+    if (!word || writer->source || units <= atomic_load(&cache->control->budget_units) / 2 ||
         fc__budget_fits(cache, units) || writer->options.expect)
         return;
     uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
@@ -206,7 +212,7 @@ static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
     for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
         if (fc__charge(cache, record_of(writer), units) == 0)
             return 0;
-        if (fc__make_room(cache, units, &shortage))
+        if (writer->cold || fc__make_room(cache, units, &shortage))
             break;
     }
     return fc__fail_budget(cache, units, &shortage, error);
@@ -311,7 +317,9 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
     if (!buffer)
         return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
                         (unsigned long long)s->file_bytes);
-    if (!content->inlined || writer->old_segments || writer->ground_count)
+    if (content->store)
+        status = content->store(content->context, writer, error);
+    else if (!content->inlined || writer->old_segments || writer->ground_count)
         status = fc__segments_write(writer, content, error);
     for (size_t i = 0; content->inlined && !status && i < content->job_count; i++)
         status = content->run(content->context, i, write_to_memory,
@@ -321,7 +329,7 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
         status = fit_manifest(writer, content, s, error);
     }
     uint64_t charged = atomic_load(&record->charged);
-    if (!status && charged > s->units) /* a smaller frame in recycled or reserved files */
+    if (!status && charged > s->units && !content->store) /* a smaller frame in recycled or reserved files */
         fc__uncharge(writer->cache, record, charged - s->units);
     if (!status)
         status = fc__publish(writer, buffer, s->file_bytes, s->units, out, error);
@@ -339,6 +347,8 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     status = take_record(writer, s.units, content->inlined, error);
     if (status)
         return status;
+    if (writer->cold)
+        atomic_store(&record_of(writer)->flags, FC__RECORD_COLD);
     uint64_t has = atomic_load(&record_of(writer)->charged);
     if (s.units > has)
         status = charge(writer, s.units - has, error);

@@ -21,6 +21,7 @@ typedef struct removal {
     bool referenced;
     uint32_t slot;
     int manifest;
+    uint64_t word, heir; /* heir: that takes its place, or 0 */
 } removal;
 
 void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments) {
@@ -28,6 +29,8 @@ void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments) {
     fc__manifest_name(name, record);
     fc__os_unlink(cache->frames, name);
     FC__STEP("unlink-manifest");
+    if (atomic_load(&cache->records[record].flags) & FC__RECORD_COLD)
+        fc__cold_drop(cache, record);
     for (uint32_t i = 0; i < segments; i++) {
         fc__segment_name(name, record, i);
         fc__os_unlink(cache->frames, name);
@@ -64,14 +67,34 @@ static void count_eviction(removal *r) {
 static void leave_index(removal *r) {
     if (!r->referenced)
         return;
-    uint64_t word = fc__word(r->hash.high, fc__status_generation(r->status), r->number);
-    fc__ghost_add(r->cache, r->hash, r->reason, fc__now_ns(r->cache));
-    if (fc__index_remove(r->cache, r->slot, word)) {
+    fc__ghost_add(r->cache, r->hash, r->reason, fc__now_ns(r->cache),
+                  atomic_load(&r->record->heat));
+    if (fc__index_remove(r->cache, r->slot, r->word)) {
         if (r->reason == FC_MISS_EVICTED)
             count_eviction(r);
         fc__wait_bump(r->cache, r->hash);
     }
     FC__STEP("evict-unslotted");
+}
+
+/* What gets and touches have written meanwhile goes along: touches hold the record lock, and
+ * a use that is counted in between is one use less. Nobody knows of the heir yet. */
+static bool bequeath(removal *r) {
+    const fc__record *from = r->record;
+    fc__record *to = &r->cache->records[fc__word_record(r->heir)];
+    atomic_store(&to->expires_ns, atomic_load(&from->expires_ns));
+    atomic_store(&to->stale_until_ns, atomic_load(&from->stale_until_ns));
+    atomic_store(&to->ttl_ms, atomic_load(&from->ttl_ms));
+    atomic_store(&to->tick, atomic_load(&from->tick));
+    atomic_store(&to->uses, atomic_load(&from->uses));
+    atomic_store(&to->heat, atomic_load(&from->heat));
+    atomic_store(&to->cost, atomic_load(&from->cost));
+    atomic_store(&to->used_ns, atomic_load(&from->used_ns));
+    atomic_fetch_or(&to->flags, atomic_load(&from->flags) &
+                                    (FC__RECORD_COST | FC__RECORD_SLIDING));
+    bool moved = fc__index_replace(r->cache, r->slot, r->word, r->heir);
+    FC__STEP("move-replaced");
+    return moved;
 }
 
 static void set_status(removal *r, fc__state state) {
@@ -97,23 +120,27 @@ static void to_free(removal *r) {
 }
 
 static fc__reclaimed reclaim_live(removal *r) {
-    uint64_t word;
     r->hash.low = atomic_load(&r->record->hash_low);
     r->hash.high = atomic_load(&r->record->hash_high);
-    word = fc__word(r->hash.high, fc__status_generation(r->status), r->number);
-    r->referenced = fc__index_holds(r->cache, r->hash, word, &r->slot);
+    r->word = fc__record_word(r->record, r->number, r->status);
+    r->referenced = fc__index_holds(r->cache, r->hash, r->word, &r->slot);
+    if (r->heir && !r->referenced)
+        return FC__GONE;
     if (r->referenced && r->mode != FC__RECLAIM_EVICT)
         return FC__REFERENCED;
     fc__reclaimed taken = take_manifest(r);
     if (taken != FC__DONE)
         return taken;
     FC__STEP("evict-leased");
-    leave_index(r);
+    if (r->heir && !bequeath(r))
+        return FC__GONE;
+    if (!r->heir)
+        leave_index(r);
     if (r->manifest >= 0 && !mark_dead(r->manifest))
         return FC__BUSY; /* unreferenced now: the next sweep tries again */
     FC__STEP("reclaim-marked");
     if (r->mode == FC__RECLAIM_POOL && r->manifest >= 0 &&
-        !(atomic_load(&r->record->flags) & FC__RECORD_DAMAGED) &&
+        !(atomic_load(&r->record->flags) & (FC__RECORD_DAMAGED | FC__RECORD_COLD)) &&
         fc__pool_accepts(r->cache, atomic_load(&r->record->charged)))
         to_pool(r);
     else
@@ -159,29 +186,42 @@ static fc__reclaimed reclaim_locked(removal *r) {
     }
 }
 
+static fc__reclaimed reclaim(removal *r) {
+    fc__lock lock;
+    r->record = &r->cache->records[r->number];
+    r->manifest = -1;
+    if (r->cache->read_only)
+        return FC__BUSY;
+    if (atomic_load(&r->record->status) != r->status)
+        return FC__GONE;
+    if (fc__lock_try(r->cache, FC__LOCK_RECORD, r->number, &lock))
+        return FC__BUSY;
+    fc__reclaimed result = reclaim_locked(r);
+    if (r->manifest >= 0) {
+        fc__os_lease(r->manifest, FC__UNLOCK);
+        fc__fd_close(r->manifest);
+    }
+    fc__lock_release(r->cache, &lock);
+    return result;
+}
+
 fc__reclaimed fc__reclaim_record(fc_cache *cache, uint32_t record, uint64_t status,
                                  fc__reclaim mode, fc_miss reason) {
     removal r = {.cache = cache,
-                 .record = &cache->records[record],
                  .number = record,
                  .status = status,
                  .mode = mode,
-                 .reason = reason,
-                 .manifest = -1};
-    fc__lock lock;
-    if (cache->read_only)
-        return FC__BUSY;
-    if (atomic_load(&r.record->status) != status)
-        return FC__GONE;
-    if (fc__lock_try(cache, FC__LOCK_RECORD, record, &lock))
-        return FC__BUSY;
-    fc__reclaimed result = reclaim_locked(&r);
-    if (r.manifest >= 0) {
-        fc__os_lease(r.manifest, FC__UNLOCK);
-        fc__fd_close(r.manifest);
-    }
-    fc__lock_release(cache, &lock);
-    return result;
+                 .reason = reason};
+    return reclaim(&r);
+}
+
+fc__reclaimed fc__reclaim_moved(fc_cache *cache, uint64_t word, uint64_t heir) {
+    removal r = {.cache = cache,
+                 .number = fc__word_record(word),
+                 .status = fc__status(FC__LIVE, fc__word_generation(word)),
+                 .mode = FC__RECLAIM_EVICT,
+                 .heir = heir};
+    return reclaim(&r);
 }
 
 void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word) {
@@ -199,10 +239,11 @@ void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word) {
 
 bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word,
                      fc_miss reason, int64_t when_ns) {
+    uint64_t heat = atomic_load(&cache->records[fc__word_record(word)].heat);
     if (!fc__index_remove(cache, slot, word))
         return false;
     FC__STEP("delete-unslotted");
-    fc__ghost_add(cache, hash, reason, when_ns);
+    fc__ghost_add(cache, hash, reason, when_ns, heat);
     fc__wait_bump(cache, hash);
     fc__reclaim_word(cache, hash, word);
     return true;
@@ -230,9 +271,7 @@ static bool left_over(fc_cache *cache, uint32_t number, uint64_t status) {
     case FC__LIVE:
         hash.low = atomic_load(&record->hash_low);
         hash.high = atomic_load(&record->hash_high);
-        return !fc__index_holds(
-            cache, hash, fc__word(hash.high, fc__status_generation(status), number),
-            &slot);
+        return !fc__index_holds(cache, hash, fc__record_word(record, number, status), &slot);
     default:
         return false;
     }
@@ -240,7 +279,7 @@ static bool left_over(fc_cache *cache, uint32_t number, uint64_t status) {
 
 uint32_t fc__sweep(fc_cache *cache) {
     uint32_t freed = 0;
-    uint64_t pool = 0;
+    uint64_t pool = 0, spilled = 0, spill = atomic_load(&cache->control->spill_units);
     bool zombies = false;
     for (uint32_t i = 0; i < cache->capacity; i++) {
         uint64_t status = atomic_load(&cache->records[i].status);
@@ -251,7 +290,11 @@ uint32_t fc__sweep(fc_cache *cache) {
             zombies |= result == FC__LEASED;
         } else if (fc__status_state(status) == FC__POOL)
             pool += atomic_load(&cache->records[i].charged);
+        if (fc__status_state(status) != FC__FREE)
+            spilled += fc__spilled_units(&cache->records[i]);
     }
+    if (spilled != spill) /* unless it moves */
+        atomic_compare_exchange_strong(&cache->control->spill_units, &spill, spilled);
     atomic_store(&cache->control->pool_units, pool);
     if (fc__budget_repair(cache) == 1)
         fc__count(cache, FC__COUNT_repaired, 1);

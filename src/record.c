@@ -64,6 +64,22 @@ static inline uint32_t current_tick(const fc_cache *cache) {
     return (uint32_t)(now >> 22);
 }
 
+/* What is learnt is shared by all, but a frame teaches only a few times in a turnover: a
+ * get writes nothing that others write often. Of two who learn at once one may be lost. */
+uint64_t fc__heat_up(fc_cache *cache, uint64_t heat, uint32_t uses) {
+    fc__control *c = cache->control;
+    uint64_t clock = atomic_load_explicit(&c->turnover, memory_order_relaxed);
+    fc__shares shares;
+    for (int i = 0; i < FC__DECAYS; i++)
+        shares.of[i] =
+            fc__double(atomic_load_explicit(&c->shares[i], memory_order_relaxed));
+    if (fc__shares_learn(&shares, heat, clock))
+        for (int i = 0; i < FC__DECAYS; i++)
+            atomic_store_explicit(&c->shares[i], fc__double_bits(shares.of[i]),
+                                  memory_order_relaxed);
+    return fc__heat_use(heat, clock, uses);
+}
+
 /* The user holds a lease, so the record is this frame's. The stale time moves along. */
 static void slide(fc__record *record, int64_t now) {
     int64_t old = atomic_load_explicit(&record->expires_ns, memory_order_relaxed);
@@ -89,10 +105,9 @@ void fc__record_use(fc_cache *cache, fc__record *record) {
     uint32_t uses = atomic_load_explicit(&record->uses, memory_order_relaxed);
     if (uses < UINT32_MAX)
         atomic_store_explicit(&record->uses, uses + 1, memory_order_relaxed);
-    atomic_store_explicit(
-        &record->base,
-        atomic_load_explicit(&cache->control->inflation, memory_order_relaxed),
-        memory_order_relaxed);
+    uint64_t heat = atomic_load_explicit(&record->heat, memory_order_relaxed);
+    atomic_store_explicit(&record->heat, fc__heat_up(cache, heat, uses),
+                          memory_order_relaxed);
     int64_t now = fc__now_ns(cache);
     atomic_store_explicit(&record->used_ns, now, memory_order_relaxed);
     if (atomic_load_explicit(&record->flags, memory_order_relaxed) & FC__RECORD_SLIDING)

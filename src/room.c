@@ -1,11 +1,8 @@
 /* Making room: the pool, zombies, idle mappings, then eviction in order of priority. What a
  * reader holds is never touched: its lease refuses the exclusive one. */
 #include "engine.h"
-#include "evict.h"
 
 #include <stdio.h>
-
-#define BATCH 64u
 
 /* How long a put waits, once, for the watchers of other processes to give up idle mappings
  * before it evicts what is dearer instead. */
@@ -33,14 +30,26 @@ static fc__hash hash_of(const fc__record *record) {
     return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
 }
 
-static fc__candidate candidate_of(const fc__record *record, uint32_t id, uint64_t status) {
-    uint64_t units = atomic_load_explicit(&record->charged, memory_order_relaxed);
-    double base =
-        fc__double(atomic_load_explicit(&record->base, memory_order_relaxed));
+fc__judge fc__judge_now(const fc_cache *cache) {
+    fc__shares shares;
+    for (int i = 0; i < FC__DECAYS; i++)
+        shares.of[i] = fc__double(atomic_load(&cache->control->shares[i]));
+    return (fc__judge){atomic_load(&cache->control->turnover), fc__heat_weights(&shares)};
+}
+
+double fc__record_worth(const fc__judge *judge, const fc__record *record,
+                        uint64_t units) {
+    uint64_t heat = atomic_load_explicit(&record->heat, memory_order_relaxed);
     double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
-    uint32_t uses = atomic_load_explicit(&record->uses, memory_order_relaxed);
+    double rate = fc__heat_rate(heat, judge->clock, &judge->weights);
+    return fc__evict_priority(rate, cost, units * FC__PAGE);
+}
+
+static fc__candidate candidate_of(const fc__judge *judge, const fc__record *record,
+                                  uint32_t id, uint64_t status) {
+    uint64_t units = atomic_load_explicit(&record->charged, memory_order_relaxed);
     return (fc__candidate){
-        .priority = fc__evict_priority(base, uses, cost, units * FC__PAGE),
+        .priority = fc__record_worth(judge, record, units),
         .id = id,
         .status = status,
         .units = units};
@@ -48,38 +57,46 @@ static fc__candidate candidate_of(const fc__record *record, uint32_t id, uint64_
 
 /* The least valuable live frames, least first. */
 static void gather(const fc_cache *cache, fc__victims *victims) {
+    fc__judge judge = fc__judge_now(cache);
     victims->count = 0;
     for (uint32_t i = 0; i < cache->capacity; i++) {
         const fc__record *record = &cache->records[i];
         uint64_t status = atomic_load_explicit(&record->status, memory_order_relaxed);
         if (fc__status_state(status) != FC__LIVE)
             continue;
-        fc__candidate candidate = candidate_of(record, i, status);
+        fc__candidate candidate = candidate_of(&judge, record, i, status);
         fc__victims_offer(victims, &candidate);
     }
     fc__victims_sort(victims);
 }
 
-/* L only rises; a racing lower value is skipped. */
-static void raise_inflation(fc_cache *cache, double priority) {
-    uint64_t seen = atomic_load(&cache->control->inflation);
-    while (fc__double(seen) < priority &&
-           !atomic_compare_exchange_weak(&cache->control->inflation, &seen,
-                                         fc__double_bits(priority)))
-        ;
+/* What goes moves the policy's clock. */
+static void move_clock(fc_cache *cache, const fc__candidate *victim) {
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    atomic_fetch_add(&cache->control->turnover, fc__turnover(victim->units, budget));
 }
 
 static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
     fc__record *record = &cache->records[victim->id];
     fc__hash hash = hash_of(record);
     fc__table_drop_key(cache, hash,
-                       fc__word(hash.high, fc__status_generation(victim->status),
-                                victim->id));
+                       fc__record_word(record, victim->id, victim->status));
     fc__reclaimed result = fc__reclaim_record(cache, victim->id, victim->status,
                                               FC__RECLAIM_EVICT, FC_MISS_EVICTED);
     if (result == FC__DONE)
-        raise_inflation(cache, victim->priority);
+        move_clock(cache, victim);
     return result;
+}
+
+/* Compressed if that pays, else dropped. */
+static fc__reclaimed retire(fc_cache *cache, const fc__candidate *victim) {
+    fc__record *record = &cache->records[victim->id];
+    fc__table_drop_key(cache, hash_of(record),
+                       fc__record_word(record, victim->id, victim->status));
+    fc__reclaimed result = fc__demote(cache, victim->id, victim->status);
+    if (result == FC__DONE)
+        move_clock(cache, victim);
+    return result == FC__BUSY ? evict(cache, victim) : result;
 }
 
 static void move_epoch(eviction *e) {
@@ -98,15 +115,16 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
     int64_t end = fc__os_monotonic_ns() + GRACE_NS;
     fc__reclaimed result;
     move_epoch(e);
-    while ((result = evict(e->cache, victim)) == FC__LEASED &&
+    while ((result = retire(e->cache, victim)) == FC__LEASED &&
            fc__os_monotonic_ns() < end)
         fc__os_sleep_ns(200000);
     if (result == FC__DONE)
         e->freed++;
     else if (result == FC__LEASED) {
         e->leased = true;
-        atomic_store(&e->cache->records[victim->id].base,
-                     atomic_load(&e->cache->control->inflation));
+        fc__record *record = &e->cache->records[victim->id];
+        uint64_t heat = atomic_load(&record->heat);
+        atomic_store(&record->heat, fc__heat_up(e->cache, heat, 0));
     }
 }
 
@@ -117,7 +135,7 @@ static void evict_batch(eviction *e, fc__victims *victims) {
         const fc__candidate *victim = &victims->heap[i];
         if (fits(e) && victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
-        fc__reclaimed result = evict(e->cache, victim);
+        fc__reclaimed result = retire(e->cache, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
             evict_leased(e, victim);
         else if (result == FC__LEASED)
@@ -131,14 +149,14 @@ static void evict_batch(eviction *e, fc__victims *victims) {
 
 /* Batches of the least valuable; when a whole batch cannot go, all there is. */
 static void evict_until(eviction *e) {
-    fc__candidate few[BATCH];
-    fc__victims victims = {.heap = few, .limit = BATCH};
+    fc__candidate few[FC__EVICT_BATCH];
+    fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
     uint64_t before;
     do {
         before = e->freed;
         evict_batch(e, &victims);
     } while (!reached(e) && e->freed > before);
-    if (fits(e) || victims.count < BATCH)
+    if (fits(e) || victims.count < FC__EVICT_BATCH)
         return;
     victims.limit = e->cache->capacity;
     victims.heap = fc__malloc(victims.limit * sizeof *victims.heap);
@@ -167,7 +185,7 @@ static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
         fc__hash hash = hash_of(record);
         units = atomic_load(&record->charged);
         if (fc__index_holds(cache, hash,
-                            fc__word(hash.high, fc__status_generation(status), i), &slot))
+                            fc__record_word(record, i, status), &slot))
             shortage->leased_units += units;
         else
             shortage->zombie_units += units;
@@ -254,6 +272,7 @@ static void gather_buckets(const fc_cache *cache, const fc__hash *hash,
                            fc__victims *victims) {
     uint32_t buckets[2] = {(uint32_t)hash->low & cache->bucket_mask,
                            (uint32_t)(hash->low >> 32) & cache->bucket_mask};
+    fc__judge judge = fc__judge_now(cache);
     victims->count = 0;
     for (uint32_t i = 0; i < 2 * FC__BUCKET_SLOTS; i++) {
         uint32_t at = buckets[i / FC__BUCKET_SLOTS] * FC__BUCKET_SLOTS;
@@ -262,7 +281,7 @@ static void gather_buckets(const fc_cache *cache, const fc__hash *hash,
         if (!word || number >= cache->capacity)
             continue;
         fc__candidate candidate =
-            candidate_of(&cache->records[number], number,
+            candidate_of(&judge, &cache->records[number], number,
                          fc__status(FC__LIVE, fc__word_generation(word)));
         fc__victims_offer(victims, &candidate);
     }
@@ -279,8 +298,8 @@ static bool evict_first(fc_cache *cache, const fc__victims *victims) {
 /* The least valuable may all be leased, so the rest has its turn; and idle mappings of
  * other processes may be all that holds them, so these are asked for and waited for. */
 bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
-    fc__candidate few[BATCH];
-    fc__victims victims = {.heap = few, .limit = BATCH};
+    fc__candidate few[FC__EVICT_BATCH];
+    fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
     eviction e = eviction_for(cache, 0);
     int64_t end = fc__os_monotonic_ns() + cache->settings.reclaim_wait_ms * 1000000;
     fc__candidate *all = NULL;

@@ -18,6 +18,7 @@
 #define BIG_BYTES     ((uint64_t)32 << 20) /* worth a mapping */
 #define THREAD_BYTES  ((uint64_t)16 << 20) /* worth a second thread */
 #define MAX_THREADS   64u
+#define SPREAD        8 /* a segment of more than this part is shared by threads */
 #define GATHER_BYTES  ((size_t)128 << 10)
 
 enum { METHOD_UNKNOWN, METHOD_WRITE, METHOD_MAP };
@@ -29,6 +30,7 @@ typedef struct unit {
     void *map;
     uint64_t map_bytes;
     bool linked; /* its jobs run for the checksums only */
+    int fd;      /* of a segment that several units write, or -1 */
 } unit;
 
 typedef struct copy {
@@ -175,6 +177,9 @@ static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
                         c->content->job_bytes(c->content->context, u->first) + offset - start);
         return run_jobs(c, u, &o, error);
     }
+    o.fd = u->fd;
+    if (o.fd >= 0)
+        return run_jobs(c, u, &o, error);
     o.fd = open_segment(c->writer, u->segment, c->content->segment_bytes[u->segment],
                         &recycled);
     if (o.fd < 0)
@@ -285,12 +290,13 @@ static bool wants_map(const fc__writer *writer, uint64_t bytes, uint64_t total) 
 static void plan_units(copy *c, uint64_t total) {
     const fc__content *content = c->content;
     unit *last = NULL;
+    bool recycled;
     for (size_t job = 0; job < content->job_count; job++) {
         uint32_t segment = content->job_segment(content->context, job);
         if (c->linked[segment] && !c->writer->cache->checksums)
             continue;
         if (last && last->segment == segment) {
-            if (!last->map) {
+            if (!last->map && last->fd < 0) {
                 last->count++;
                 continue;
             }
@@ -302,7 +308,7 @@ static void plan_units(copy *c, uint64_t total) {
         }
         last = &c->units[c->unit_count++];
         *last = (unit){.segment = segment, .first = job, .count = 1,
-                       .linked = c->linked[segment]};
+                       .linked = c->linked[segment], .fd = -1};
         if (last->linked)
             continue;
         uint64_t bytes = content->segment_bytes[segment];
@@ -310,6 +316,8 @@ static void plan_units(copy *c, uint64_t total) {
             last->map = map_recycled(c->writer, segment, bytes);
             last->map_bytes = last->map ? bytes : 0;
         }
+        if (!last->map && content->spread && bytes > total / SPREAD)
+            last->fd = open_segment(c->writer, segment, bytes, &recycled);
     }
 }
 
@@ -344,6 +352,9 @@ static void unmap_units(copy *c) {
     for (size_t i = 0; i < c->unit_count; i++)
         if (c->units[i].map && (i == 0 || c->units[i - 1].map != c->units[i].map))
             fc__os_unmap(c->units[i].map, c->units[i].map_bytes);
+    for (size_t i = 0; i < c->unit_count; i++)
+        if (c->units[i].fd >= 0 && (i == 0 || c->units[i - 1].fd != c->units[i].fd))
+            fc__fd_close(c->units[i].fd);
 }
 
 static int write_units(copy *c, uint64_t total, fc_error *error) {

@@ -97,6 +97,33 @@ static const char *parse_reclaim_wait(fc__settings *out, const char *text) {
     return fc__parse_duration(&out->reclaim_wait_ms, text);
 }
 
+static const char *parse_cold(fc__settings *out, const char *text) {
+    return fc__parse_switch(&out->cold, text, "on", "off") ? "on or off" : NULL;
+}
+
+/* Processes of one cache may differ in their working directory. */
+static const char *parse_spill_dir(fc__settings *out, const char *text) {
+    size_t length = strlen(text);
+    out->spill_dir[0] = 0;
+    if (strcmp(text, "none") == 0)
+        return NULL;
+    if (text[0] != '/' || length >= sizeof out->spill_dir - 64)
+        return "a path that begins with / and has at most 4031 bytes, or none";
+    memcpy(out->spill_dir, text, length + 1);
+    return NULL;
+}
+
+static const char *parse_spill_budget(fc__settings *out, const char *text) {
+    fc__amount amount;
+    const char *must_be = fc__parse_amount(&amount, text);
+    if (must_be)
+        return must_be;
+    if (amount.unit != FC__BYTES)
+        return "bytes, not a percent";
+    out->spill_budget_bytes = amount.value;
+    return NULL;
+}
+
 static const setting settings[FC__SETTING_COUNT] = {
 #define FC_X(name, syntax, value)                                                        \
     {#name, syntax, value, offsetof(fc_options, name), parse_##name},

@@ -40,6 +40,9 @@ typedef struct fc__settings {
     bool populate, huge, janitor;
     uint32_t mode;
     int64_t flight_max_ms, reclaim_wait_ms;
+    bool cold;
+    char spill_dir[4096]; /* empty: none */
+    uint64_t spill_budget_bytes;
     fc__origin origin[FC__SETTING_COUNT];
     char text[FC__SETTING_COUNT][64]; /* as it was given, cut for display; dir: see dir */
 } fc__settings;

@@ -31,12 +31,15 @@ static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
     uint32_t slot;
     switch (fc__status_state(status)) {
     case FC__LIVE:
-        if (fc__index_holds(cache, hash,
-                            fc__word(hash.high, fc__status_generation(status), i), &slot))
+        out->spill_bytes += fc__spilled_units(record) * FC__PAGE;
+        if (!fc__index_holds(cache, hash, fc__record_word(record, i, status), &slot))
+            out->zombie_frames++, out->zombie_bytes += bytes;
+        else if (atomic_load(&record->flags) & FC__RECORD_COLD)
+            out->frames++, out->cold_bytes += bytes,
+                out->cold_raw_bytes += (atomic_load(&record->linked) >> 32) * FC__PAGE;
+        else
             out->frames++, out->hot_bytes += bytes,
                 out->shared_bytes += atomic_load(&record->linked) * FC__PAGE;
-        else
-            out->zombie_frames++, out->zombie_bytes += bytes;
         break;
     case FC__POOL:
         out->pool_bytes += bytes;
@@ -99,6 +102,7 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
                     .expires_ns = FC__EXPIRES_NEVER,
                     .stale_until_ns = FC__EXPIRES_NEVER,
                     .record = m->record,
+                    .cold = m->flags & FC__MANIFEST_COLD,
                     .leased = leased,
                     .tag_count = tags ? m->tag_count : 0,
                     .tags = tags};

@@ -53,10 +53,28 @@ static int visit_file(void *context, const char *name) {
     return 0;
 }
 
+static void visit_cold(void *context, const char *name, uint32_t record, bool spilled) {
+    check *c = context;
+    struct stat info;
+    char path[32];
+    if (record >= c->cache->capacity) {
+        report(c, FC_LEVEL_ERROR, name, "run: framecache gc",
+               "is no file of this cache, in its %s", spilled ? "spill directory" : "cold");
+        return;
+    }
+    c->seen[record] = 1;
+    snprintf(path, sizeof path, "cold/%s", name);
+    if (!spilled && fc__os_stat_at(c->cache->dir, path, &info) == 0)
+        c->on_disk[record] += fc__units((uint64_t)info.st_size);
+}
+
 static uint64_t files_of(fc_cache *cache, uint32_t record, uint32_t segments) {
+    uint32_t flags = atomic_load(&cache->records[record].flags);
     char name[24];
     struct stat info;
     uint64_t units = 0;
+    if ((flags & FC__RECORD_COLD) && !(flags & FC__RECORD_SPILLED))
+        units += fc__cold_units(cache, record);
     fc__manifest_name(name, record);
     if (fc__os_stat_at(cache->frames, name, &info) == 0)
         units += fc__units((uint64_t)info.st_size);
@@ -86,10 +104,17 @@ static void check_settled(check *c, uint32_t number, uint64_t status, const char
                (unsigned long long)(units * FC__PAGE));
     if (fc__status_state(status) == FC__LIVE &&
         !fc__index_holds(cache, hash,
-                         fc__word(hash.high, fc__status_generation(status), number), &slot))
+                         fc__record_word(record, number, status), &slot))
         report(c, FC_LEVEL_INFO, name, gc,
                "holds a replaced frame, still leased or not yet swept (%llu bytes)",
                (unsigned long long)(charged * FC__PAGE));
+}
+
+static bool has_cold_file(fc_cache *cache, const char *name) {
+    char path[32];
+    struct stat info;
+    snprintf(path, sizeof path, "cold/%s", name);
+    return fc__os_stat_at(cache->dir, path, &info) == 0;
 }
 
 static void check_record(check *c, uint32_t number) {
@@ -109,7 +134,8 @@ static void check_record(check *c, uint32_t number) {
     fc__manifest_name(name, number);
     switch (fc__status_state(status)) {
     case FC__FREE:
-        if (files_of(cache, number, 16) && atomic_load(&record->status) == status)
+        if ((files_of(cache, number, 16) || has_cold_file(cache, name)) &&
+            atomic_load(&record->status) == status)
             report(c, FC_LEVEL_ERROR, name, "clear the cache",
                    "an orphan: files of a free record");
         if (atomic_load(&record->charged) && atomic_load(&record->status) == status)
@@ -155,6 +181,27 @@ static void check_budget(check *c) {
 
 /* ---- The index and its frames ---- */
 
+/* Header and table of its blocks, and with FC_VERIFY_DATA the blocks. */
+static void check_cold(check *c, fc__handle *handle, const char *key) {
+    const fc__record *record = &c->cache->records[handle->record];
+    fc__unpacking *unpacking = NULL;
+    fc_error error = {0};
+    if (fc__spilled_units(record) && !c->cache->settings.spill_dir[0])
+        return; /* where another process's settings say */
+    int status = fc__unpack_begin(&unpacking, handle, &error);
+    if (!status && (c->flags & FC_VERIFY_DATA))
+        status = fc__unpack_verify(unpacking, &error);
+    uint64_t spilled = fc__spilled_units(record), units = fc__cold_units(c->cache, handle->record);
+    if (status)
+        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again", "%s", error.message);
+    else if (spilled && spilled != units && fc__slot(c->cache, handle->slot) == handle->word)
+        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again",
+               "takes %llu bytes of the spill budget, its file has %llu",
+               (unsigned long long)(spilled * FC__PAGE),
+               (unsigned long long)(units * FC__PAGE));
+    fc__unpack_end(unpacking);
+}
+
 static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     fc_cache *cache = c->cache;
     uint8_t key[FC__KEY_BYTES];
@@ -187,7 +234,9 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
                "again", "its manifest (record %s) does not hold", name);
     if (status || !handle)
         return;
-    if ((c->flags & FC_VERIFY_DATA) && fc__handle_verify(handle, &error))
+    if (word & FC__WORD_COLD)
+        check_cold(c, handle, fc__key_text(text, bytes));
+    else if ((c->flags & FC_VERIFY_DATA) && fc__handle_verify(handle, &error))
         report(c, FC_LEVEL_ERROR, fc__key_text(text, bytes), "delete the key and put it "
                "again", "%s", error.message);
     fc__handle_release(handle);
@@ -223,6 +272,7 @@ static int run(check *c, fc_error *error) {
     fc_cache *cache = c->cache;
     uint64_t before = atomic_load(&cache->control->used);
     fc__os_list(cache->frames, visit_file, c);
+    fc__cold_list(cache, visit_cold, c);
     for (uint32_t i = 0; i < cache->capacity && !c->stopped; i++)
         check_record(c, i);
     check_budget(c);

@@ -73,7 +73,8 @@ fc_options options_in(const char *dir) {
                         .dir = dir,
                         .budget = "64MiB",
                         .capacity = "256",
-                        .janitor = "off"};
+                        .janitor = "off",
+                        .cold = "off"};
 }
 
 const char *private_dir_again(void) {
@@ -250,13 +251,15 @@ static int note_finding(void *context, const fc_finding *finding) {
     return 0;
 }
 
-static uint64_t files_units(fc_cache *cache) {
-    int fd = openat(cache->dir, "frames", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static uint64_t files_units(fc_cache *cache, const char *folder) {
+    int fd = openat(cache->dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    bool cold = !strcmp(folder, "cold");
     uint64_t units = 0;
 
     if (!entries) {
-        fault("frames: %s\n", strerror(errno));
+        if (!cold)
+            fault("%s: %s\n", folder, strerror(errno));
         return 0;
     }
     for (struct dirent *entry; (entry = readdir(entries));) {
@@ -266,8 +269,10 @@ static uint64_t files_units(fc_cache *cache) {
         unsigned long record = strtoul(entry->d_name, NULL, 16);
         units += fc__units((uint64_t)info.st_size);
         if (record >= cache->capacity ||
-            fc__status_state(atomic_load(&cache->records[record].status)) != FC__LIVE)
-            fault("left over: %s (%lld bytes)\n", entry->d_name, (long long)info.st_size);
+            fc__status_state(atomic_load(&cache->records[record].status)) != FC__LIVE ||
+            (cold && !(cache->records[record].flags & FC__RECORD_COLD)))
+            fault("left over: %s/%s (%lld bytes)\n", folder, entry->d_name,
+                  (long long)info.st_size);
     }
     closedir(entries);
     return units;
@@ -292,7 +297,8 @@ const char *faults_of(fc_cache *cache) {
     faults[0] = 0;
     if (fc_cache_verify(cache, FC_VERIFY_DATA, note_finding, NULL, &error))
         fault("%s\n", error.message);
-    uint64_t disk = files_units(cache) + fc__units(cache->control_bytes), sum;
+    uint64_t disk = fc__units(cache->control_bytes), sum;
+    disk += files_units(cache, "frames") + files_units(cache, "cold");
     uint64_t used = fc__used_units(cache);
     sum = fc__units(cache->control_bytes);
     for (uint32_t i = 0; i < cache->capacity; i++) {

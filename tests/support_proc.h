@@ -44,7 +44,7 @@ const char *private_dir(void);
 const char *private_dir_again(void);
 void remove_tree(const char *path);
 
-/* Threads and janitor off, 64 MiB, 256 records: what most tests want. */
+/* Threads, janitor and cold tier off, 64 MiB, 256 records: what most tests want. */
 fc_options options_in(const char *dir);
 fc_cache *open_in(const char *dir);
 fc_cache *open_with(const fc_options *options);

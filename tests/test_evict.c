@@ -1,4 +1,4 @@
-/* Who goes first: GreedyDual-Size-Frequency as arithmetic, then in a cache. */
+/* Who goes first: the policy as arithmetic, then in a cache. */
 #include "support_proc.h"
 
 #include "evict.h"
@@ -8,14 +8,13 @@
 /* ---- Arithmetic ---- */
 
 static void priority_grows_with_cost_and_uses_and_falls_with_size(void **state) {
-    double base = fc__evict_priority(0, 1, 1.0, MIB);
+    double base = fc__evict_priority(1, 1.0, MIB);
     (void)state;
 
-    assert_true(fc__evict_priority(0, 1, 2.0, MIB) > base);
-    assert_true(fc__evict_priority(0, 2, 1.0, MIB) > base);
-    assert_true(fc__evict_priority(0, 1, 1.0, 2 * MIB) < base);
-    assert_true(fc__evict_priority(0.5, 1, 1.0, MIB) > base + 0.4);
-    assert_true(fc__evict_priority(0, 0, 1.0, 0) > 0); /* no division by zero */
+    assert_true(fc__evict_priority(1, 2.0, MIB) > base);
+    assert_true(fc__evict_priority(2, 1.0, MIB) > base);
+    assert_true(fc__evict_priority(1, 1.0, 2 * MIB) < base);
+    assert_true(fc__evict_priority(1, 1.0, 0) > 0); /* no division by zero */
 }
 
 static void default_cost_is_ten_ms_and_two_hundred_mb_a_second(void **state) {

@@ -73,9 +73,26 @@ static void without_anything_all_defaults_stand(void **state) {
     assert_true(settings.janitor);
     assert_int_equal(settings.flight_max_ms, 60000);
     assert_int_equal(settings.reclaim_wait_ms, 250);
+    assert_true(settings.cold);
+    assert_string_equal(settings.spill_dir, "");
+    assert_int_equal(settings.spill_budget_bytes, 10ull << 30);
     for (int i = 0; i < FC__SETTING_COUNT; i++)
         assert_int_equal(settings.origin[i], FC__DEFAULT);
     assert_string_equal(settings.text[FC__SETTING_watermarks], "95:85");
+}
+
+static void spill_settings_take_absolute_paths_and_bytes(void **state) {
+    (void)state;
+    fc__settings settings;
+    assert_int_equal(LOAD(&settings, spill_dir, "none", NULL), 0);
+    assert_string_equal(settings.spill_dir, "");
+    assert_int_equal(LOAD(&settings, spill_dir, "/tmp/x", NULL), 0);
+    assert_string_equal(settings.spill_dir, "/tmp/x");
+    assert_int_equal(LOAD(&settings, spill_dir, "here", NULL), FC_E_INVALID);
+    assert_int_equal(LOAD(&settings, spill_budget, "50%", NULL), FC_E_INVALID);
+    assert_int_equal(LOAD(&settings, spill_budget, "1G", NULL), 0);
+    assert_int_equal(settings.spill_budget_bytes, 1ull << 30);
+    assert_int_equal(LOAD(&settings, cold, "maybe", NULL), FC_E_INVALID);
 }
 
 static void each_variable_is_read_under_its_own_name(void **state) {
@@ -95,8 +112,11 @@ static void each_variable_is_read_under_its_own_name(void **state) {
                  {"FRAMECACHE_HUGE", "advise", FC__SETTING_huge},
                  {"FRAMECACHE_MODE", "2750", FC__SETTING_mode},
                  {"FRAMECACHE_JANITOR", "off", FC__SETTING_janitor},
-                 {"FRAMECACHE_FLIGHT_MAX", "90s", FC__SETTING_flight_max},
-                 {"FRAMECACHE_RECLAIM_WAIT", "1s", FC__SETTING_reclaim_wait}};
+                 {"FRAMECACHE_FLIGHT_MAX", "2s", FC__SETTING_flight_max},
+                 {"FRAMECACHE_RECLAIM_WAIT", "1s", FC__SETTING_reclaim_wait},
+                 {"FRAMECACHE_COLD", "off", FC__SETTING_cold},
+                 {"FRAMECACHE_SPILL_DIR", "/tmp/spill", FC__SETTING_spill_dir},
+                 {"FRAMECACHE_SPILL_BUDGET", "1GiB", FC__SETTING_spill_budget}};
     fc__settings settings;
     assert_int_equal(sizeof cases / sizeof *cases, FC__SETTING_COUNT);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -491,6 +511,7 @@ static void names_and_syntax_come_from_the_table(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(without_anything_all_defaults_stand),
+        TEST(spill_settings_take_absolute_paths_and_bytes),
         TEST(each_variable_is_read_under_its_own_name),
         TEST(an_argument_wins_over_the_environment),
         TEST(an_empty_variable_counts_as_unset),

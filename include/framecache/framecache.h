@@ -213,12 +213,15 @@ FC_API int fc_cache_verify(fc_cache *cache, uint32_t flags, fc_report_fn report,
 
 /* ---- Get ---- */
 
-#define FC_GET_STALE 1u /* also a frame past its expiry, within its stale time */
-#define FC_GET_PEEK  2u /* do not count as a use, do not renew a sliding TTL */
-#define FC_GET_MAP   8u /* map all pages now, instead of at first touch */
+#define FC_GET_STALE  1u /* also a frame past its expiry, within its stale time */
+#define FC_GET_PEEK   2u /* do not count as a use, do not renew a sliding TTL */
+#define FC_GET_NOWAIT 4u /* FC_E_BUSY if it must be decompressed first */
+#define FC_GET_MAP    8u /* map all pages now, instead of at first touch */
 
 /* The frame under the key; release it with fc_frame_release(). Never waits for a writer.
- * Errors: MISS (with reason and age), CORRUPT, NOMEM, CLOSED. [fast] */
+ * Errors: MISS (with reason and age), CORRUPT, NOMEM, CLOSED. A cold frame, which has been
+ * compressed to save memory, is decompressed first: BUDGET, NOSPACE, or BUSY (attached
+ * read-only, or another process at it is stopped) too. [fast; cold: waits] */
 FC_API int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
                   fc_error *error);
 
@@ -244,6 +247,7 @@ typedef struct fc_info {
     uint64_t uses;                      /* sampled */
     uint32_t record; /* its file is <dir>/frames/<record in six hex digits> */
     bool stale;      /* past its expiry */
+    bool cold;       /* compressed; the next get decompresses it. A cursor's only */
     bool leased;     /* by anybody that this pid namespace shows, at a cursor's opening */
     size_t tag_count;
     const fc_bytes *tags; /* borrowed as `key` */
@@ -442,9 +446,12 @@ FC_API int fc_get_or_compute(fc_cache *cache, fc_bytes key, uint32_t flags,
  *   *flight         you compute: put the key, then fc_flight_end()
  *   both            serve the frame, stale or soon to expire (XFetch, Vattani et al.
  *                   2015), and refresh it
- *   none, FC_E_BUSY another computes: fc_wait(), then begin again; but if you own a flight
- *                   already, compute without this one
+ *   none, FC_E_BUSY another computes: fc_wait(), then begin again. If you own a flight
+ *                   already, or have waited long enough for an owner that may be stopped:
+ *                   FC_FLIGHT_SECOND asks for the one other flight that a key has; and
+ *                   after as long again, compute without
  * Ending without a put lets the next one try; so does dying. [fast] */
+#define FC_FLIGHT_SECOND 16u
 FC_API int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags,
                            fc_frame **frame, fc_flight **flight, fc_error *error);
 FC_API void fc_flight_end(fc_flight *flight);

@@ -40,7 +40,10 @@
     X(mode, "octal mode of the directory", "0700")                                      \
     X(janitor, "on or off", "on")                                                       \
     X(flight_max, "duration to wait for another's compute", "60s")                      \
-    X(reclaim_wait, "duration a put waits for memory to come free", "250ms")
+    X(reclaim_wait, "duration a put waits for memory to come free", "250ms")            \
+    X(cold, "on or off: compress before dropping", "on")                                \
+    X(spill_dir, "absolute path of a directory for compressed frames, or none", "none") \
+    X(spill_budget, "bytes", "10GiB")
 
 /* FC_TYPE_name, how its Arrow format begins, what fc_column.values points at. */
 #define FC_TYPES(X)                                                                     \
@@ -72,6 +75,8 @@
     X(stale_hits, C) X(computed, C) X(computed_twice, C) X(flight_waits, C)             \
     X(flight_wait_ns, C) X(flights_inherited, C) X(linked_columns, C)                   \
     X(linked_bytes, C) X(shared_bytes, G)                                               \
+    X(cold_bytes, G) X(cold_raw_bytes, G) X(spill_bytes, G) X(cold_hits, C)             \
+    X(demoted, C) X(promoted, C) X(spill_errors, C)                                     \
     X(mapped_frames, P) X(mapped_bytes, P) X(idle_frames, P) X(idle_bytes, P)           \
     X(private_bytes, P) X(descriptors, P)
 

@@ -48,11 +48,15 @@ from ._errors import (
     make as _make,
 )
 from ._frame import Column, Frame, Schema
+from ._keys import content_hash
+from ._memoize import AsyncMemoized, Memoized
+from ._namespace import Namespace
 
 __version__: str = _core.version
 
 __all__ = [
     "AccessError",
+    "AsyncMemoized",
     "BudgetError",
     "Builder",
     "BusyError",
@@ -70,7 +74,9 @@ __all__ = [
     "Expired",
     "Frame",
     "InvalidError",
+    "Memoized",
     "MissError",
+    "Namespace",
     "NeverExisted",
     "NoSpaceError",
     "ResourceError",
@@ -79,6 +85,7 @@ __all__ = [
     "UnsupportedError",
     "VersionError",
     "WaitTimeout",
+    "content_hash",
     "doctor",
     "get_include",
 ]

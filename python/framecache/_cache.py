@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core, _settings
 from ._build import Builder, schema_capsule
-from ._errors import ConflictError, WaitTimeout, key_text
+from ._errors import ConflictError
+from ._kinds import kind_of
+from ._memoize import Computing
+from ._namespace import Namespace
 from ._pandas_in import table_of
-from ._settings import Duration, milliseconds
+from ._settings import Duration, PutOptions, milliseconds, put_options
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -24,10 +26,9 @@ Key = str | bytes
 _RDONLY, _NO_CREATE, _NO_THREADS = 1, 2, 4
 _ABSENT = -1
 _NO_METADATA = b"\0\0\0\0"  # Arrow's encoding of no pairs
-_WAIT_MS = 100  # a waiting thread looks this often whether a signal has come
 
 
-class Cache(_core.Cache):
+class Cache(_core.Cache, Computing):
     """Attaches to a cache directory, and creates it if need be.
 
     Arguments win over ``FRAMECACHE_*`` variables, which win over defaults. One a process
@@ -58,6 +59,8 @@ class Cache(_core.Cache):
         Mode of the directory, ``0o700``.
     janitor : bool, optional
         Whether a thread of this process may do the housekeeping.
+    flight_max : duration, optional
+        How long to wait for another's compute, which may be stopped; 60 s.
     reclaim_wait : duration, optional
         How long a put waits for memory to come free.
     read_only : bool
@@ -90,6 +93,7 @@ class Cache(_core.Cache):
         huge: str | None = None,
         mode: int | str | None = None,
         janitor: bool | None = None,
+        flight_max: Duration | None = None,
         reclaim_wait: Duration | None = None,
         read_only: bool = False,
         create: bool = True,
@@ -99,7 +103,7 @@ class Cache(_core.Cache):
             "dir": dir, "budget": budget, "ttl": ttl, "watermarks": watermarks,
             "capacity": capacity, "pool": pool, "checksum": checksum, "threads": threads,
             "populate": populate, "huge": huge, "mode": mode, "janitor": janitor,
-            "reclaim_wait": reclaim_wait,
+            "flight_max": flight_max, "reclaim_wait": reclaim_wait,
         }  # fmt: skip
         settings = {
             name: _settings.text(name, value)
@@ -117,6 +121,7 @@ class Cache(_core.Cache):
             "helper_threads": helper_threads,
         }
         self._open(flags, settings)
+        self._flight_limit = _settings.flight_seconds(settings.get("flight_max"))
 
     def __reduce__(self) -> Any:
         return _reopen, (type(self), self._arguments)
@@ -143,6 +148,9 @@ class Cache(_core.Cache):
         value: Any,
         *,
         ttl: Duration | None = None,
+        stale: Duration = 0,
+        sliding: bool = False,
+        tags: Iterable[str] = (),
         cost: float | None = None,
         expect: Frame | None = None,
     ) -> Frame:
@@ -158,6 +166,12 @@ class Cache(_core.Cache):
             pandas become nulls, as with pyarrow, and come back as NaN and NaT.
         ttl : duration, optional
             How long it lives.
+        stale : duration
+            How long after that who asks for a stale frame still gets it.
+        sliding : bool
+            Every use lets it live `ttl` from then on.
+        tags : iterable of str
+            Names to delete it by, with `delete_tag`; up to 64 of up to 255 bytes.
         cost : float, optional
             Seconds it takes to compute again: what costs more stays longer.
         expect : Frame, optional
@@ -179,42 +193,54 @@ class Cache(_core.Cache):
         NoSpaceError, InvalidError
         """
         sequence = 0 if expect is None else expect.sequence
-        return self._store(key, value, ttl, cost, sequence)
+        options = put_options(
+            ttl, stale, tags, cost=cost, expect=sequence, sliding=sliding
+        )
+        return self._store(key, value, options)
 
-    def _store(
-        self,
-        key: Key,
-        value: Any,
-        ttl: Duration | None,
-        cost: float | None,
-        expect: int,
-    ) -> Frame:
-        options = (key, milliseconds(ttl), 0.0 if cost is None else cost, expect)
+    def _store(self, key: Key, value: Any, options: PutOptions) -> Frame:
         if "pandas" in sys.modules:
             table = table_of(value)
             if table is not None:
-                return self._put_columns(*options, *table)
+                return self._put_columns(key, options, *table)
         if hasattr(value, "__arrow_c_stream__"):
-            return self._put_stream(*options, value.__arrow_c_stream__())
+            kind, value = kind_of(value)
+            return self._put_stream(key, options, value.__arrow_c_stream__(), kind)
         if hasattr(value, "__arrow_c_array__"):
-            return self._put_array(*options, *value.__arrow_c_array__())
+            return self._put_array(key, options, *value.__arrow_c_array__())
         raise TypeError(
             f"a {type(value).__name__} is no table: put takes pandas objects and what "
             "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB)"
         )
 
-    def add(self, key: Key, value: Any, *, ttl: Duration | None = None) -> bool:
+    def add(
+        self,
+        key: Key,
+        value: Any,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+    ) -> bool:
         """As `put`, but only if the key has no frame; False if it has one."""
+        options = put_options(ttl, stale, tags, expect=_ABSENT)
         if key in self:
             return False
         try:
-            self._store(key, value, ttl, None, _ABSENT).release()
+            self._store(key, value, options).release()
         except ConflictError:
             return False
         return True
 
     def build(
-        self, key: Key, schema: Any, rows: int, *, ttl: Duration | None = None
+        self,
+        key: Key,
+        schema: Any,
+        rows: int,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
     ) -> Builder:
         """Begin a frame that is filled in place; nothing is copied.
 
@@ -237,12 +263,12 @@ class Cache(_core.Cache):
         ...     rng.random(out=b["x"])
         """
         capsule = schema_capsule(schema)
-        options = (key, milliseconds(ttl), 0.0, 0)
+        options = put_options(ttl, stale, tags)
 
         def store(columns: list[Any], count: int) -> Frame:
-            return self._put_columns(*options, columns, count, _NO_METADATA)
+            return self._put_columns(key, options, columns, count, _NO_METADATA)
 
-        return Builder(self._build(*options, capsule, rows), capsule, store)
+        return Builder(self._build(key, options, capsule, rows), capsule, store)
 
     def __setitem__(self, key: Key, value: Any) -> None:
         self.put(key, value).release()
@@ -256,6 +282,10 @@ class Cache(_core.Cache):
     def __delitem__(self, key: Key) -> None:
         self._delete(key, True)
 
+    def delete_tag(self, *tags: str) -> int:
+        """Delete all frames that have any of these tags; returns how many."""
+        return sum(self._delete_tag(tag) for tag in tags)
+
     def delete_prefix(self, prefix: Key) -> int:
         """Delete all frames whose key begins so; returns how many."""
         return self._delete_prefix(prefix)
@@ -264,32 +294,11 @@ class Cache(_core.Cache):
         """Let the frame live `ttl` from now (None: as put); False if there is none."""
         return self._touch(key, milliseconds(ttl))
 
-    # ---- Wait, look ----
+    def namespace(self, name: str) -> Namespace:
+        """The keys that begin with ``name:``, as a store of their own."""
+        return Namespace(self, name)
 
-    def next_frame(
-        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
-    ) -> Frame:
-        """Wait until the key has another frame than `after`, and return it.
-
-        Raises
-        ------
-        WaitTimeout
-            It had not after `timeout` seconds.
-        """
-        sequence = 0 if after is None else after.sequence
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            frame: Frame | None = self.get(key)
-            if frame is not None and frame.sequence != sequence:
-                return frame
-            frame = None  # a lease on it would only be in the way
-            left = _WAIT_MS
-            if end is not None:
-                left = min(left, int((end - time.monotonic()) * 1000))
-                if left <= 0:
-                    name = key_text(key)
-                    raise WaitTimeout(f"no new frame for {name!r} in {timeout} s")
-            self._wait(key, sequence, left)
+    # ---- Look ----
 
     def info(self, key: Key) -> dict[str, Any]:
         """What the cache knows of the frame, without using it; raises MissError.

@@ -1,9 +1,10 @@
 """The C half: what the Python half calls. Not public."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from ._frame import Frame as _Frame
+from ._settings import PutOptions
 
 version: str
 
@@ -11,7 +12,7 @@ class Cache:
     closed: bool
     def _open(self, flags: int, settings: dict[str, str]) -> None: ...
     def close(self) -> None: ...
-    def get(self, key: str | bytes, default: Any = None) -> Any: ...
+    def get(self, key: str | bytes, default: Any = None, *, stale: bool = False) -> Any: ...
     def _peek(self, key: str | bytes) -> _Frame: ...
     def _delete(self, key: str | bytes, strict: bool) -> bool: ...
     def _touch(self, key: str | bytes, ttl_ms: int) -> bool: ...
@@ -25,36 +26,27 @@ class Cache:
     def _cursor(self, prefix: str | bytes) -> object: ...
     def _next(self, cursor: object) -> dict[str, Any] | None: ...
     def _put_stream(
-        self, key: str | bytes, ttl_ms: int, cost: float, expect: int, stream: object
+        self, key: str | bytes, options: PutOptions, stream: object, kind: str | None
     ) -> _Frame: ...
     def _put_array(
-        self,
-        key: str | bytes,
-        ttl_ms: int,
-        cost: float,
-        expect: int,
-        schema: object,
-        array: object,
+        self, key: str | bytes, options: PutOptions, schema: object, array: object
     ) -> _Frame: ...
     def _put_columns(
         self,
         key: str | bytes,
-        ttl_ms: int,
-        cost: float,
-        expect: int,
+        options: PutOptions,
         columns: Iterable[tuple[Any, ...]],
         rows: int,
         metadata: bytes,
     ) -> _Frame: ...
     def _build(
-        self,
-        key: str | bytes,
-        ttl_ms: int,
-        cost: float,
-        expect: int,
-        schema: object,
-        rows: int,
+        self, key: str | bytes, options: PutOptions, schema: object, rows: int
     ) -> Build: ...
+    def _flight_begin(
+        self, key: str | bytes, flags: int
+    ) -> _Frame | tuple[object, _Frame | None] | Literal[False] | None: ...
+    def _flight_end(self, flight: object) -> None: ...
+    def _delete_tag(self, tag: str | bytes) -> int: ...
     def __getitem__(self, key: str | bytes) -> _Frame: ...
     def __contains__(self, key: object) -> bool: ...
     def __len__(self) -> int: ...
@@ -64,7 +56,9 @@ class Frame:
     sequence: int
     rows: int
     nbytes: int
+    is_stale: bool
     info: dict[str, Any]
+    _identity: tuple[int, int, int]
     _info: dict[str, Any]
     _released: bool
     _first: int

@@ -374,6 +374,20 @@ class Frame(_core.Frame):
 
         return pa.table(self)
 
+    def to_value(self) -> Any:
+        """The kind that was put.
+
+        Returns
+        -------
+        DataFrame, Series or Index of pandas; DataFrame or Series of polars; Table or
+        RecordBatch of pyarrow; Frame
+            A Frame if a Frame was put. What another library made (DuckDB, ...) comes as a
+            ``pyarrow.Table``, without pyarrow as this Frame.
+        """
+        from . import _kinds
+
+        return _kinds.value_of(self)
+
     def __enter__(self) -> Self:
         return self
 

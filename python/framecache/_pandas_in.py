@@ -381,7 +381,11 @@ def table_of(value: Any) -> Table | None:
     if isinstance(value, pd.DataFrame):
         return _from_frame(value, "dataframe")
     if isinstance(value, pd.Series):
-        return _from_frame(value.to_frame(), "series")
+        unnamed = ".unnamed" if value.name is None else ""
+        return _from_frame(value.to_frame(), f"series{unnamed}")
+    if isinstance(value, pd.MultiIndex):
+        return _from_frame(value.to_frame(index=False), "multiindex")
     if isinstance(value, pd.Index):
-        return _from_frame(value.to_frame(index=False), "index")
+        unnamed = ".unnamed" if value.name is None else ""
+        return _from_frame(value.to_frame(index=False), f"index{unnamed}")
     return None

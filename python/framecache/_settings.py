@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +39,50 @@ def milliseconds(duration: Duration | None, what: str = "ttl") -> int:
     return NEVER if exact == math.inf else min(math.ceil(exact), _MOST_MS)
 
 
+def stale_milliseconds(stale: Duration) -> int:
+    """As `milliseconds`, but 0 is 0: no stale time."""
+    if isinstance(stale, (int, float)) and stale == 0:
+        return 0
+    return milliseconds(stale, "stale")
+
+
+def tag_bytes(tags: Iterable[str]) -> tuple[bytes, ...]:
+    """Tags as the extension takes them."""
+    if isinstance(tags, (str, bytes)):
+        raise TypeError(f"tags is a list of str, not {tags!r}")
+    return tuple(tag.encode("utf-8", "surrogateescape") for tag in tags)
+
+
+PutOptions = tuple[int, int, float, int, bool, tuple[bytes, ...]]
+
+
+def put_options(
+    ttl: Duration | None = None,
+    stale: Duration = 0,
+    tags: Iterable[str] = (),
+    *,
+    cost: float | None = None,
+    expect: int = 0,
+    sliding: bool = False,
+) -> PutOptions:
+    """The options of a put as the extension takes them."""
+    return (
+        milliseconds(ttl),
+        stale_milliseconds(stale),
+        0.0 if cost is None else cost,
+        expect,
+        sliding,
+        tag_bytes(tags),
+    )
+
+
+def flight_seconds(given: str | None) -> float:
+    """How long to wait for another's compute: setting, FRAMECACHE_FLIGHT_MAX or 60 s."""
+    chosen = given or os.environ.get("FRAMECACHE_FLIGHT_MAX") or "60s"
+    ms = milliseconds(chosen, "flight_max")
+    return math.inf if ms == NEVER else ms / 1000
+
+
 def _duration_text(duration: Duration, what: str) -> str:
     if isinstance(duration, str):
         return duration
@@ -47,7 +92,7 @@ def _duration_text(duration: Duration, what: str) -> str:
 
 def text(name: str, value: Any) -> str:
     """A setting's value as text, for the one parser there is."""
-    if name in ("ttl", "reclaim_wait"):
+    if name in ("ttl", "flight_max", "reclaim_wait"):
         return _duration_text(value, name)
     if name == "dir":
         return str(os.fspath(value))

@@ -30,11 +30,11 @@ static void build_dealloc(PyObject *op) {
     Py_DECREF(type);
 }
 
-/* _build(key, ttl_ms, cost, expect, schema capsule, rows) -> Build */
+/* _build(key, options, schema capsule, rows) -> Build */
 PyObject *core_build_begin(PyObject *op, PyObject *args) {
     core_cache *cache_object = (core_cache *)op;
     core_state *state = cache_object->state;
-    PyObject *key, *ttl, *cost, *expect, *capsule;
+    PyObject *key, *options, *capsule;
     struct ArrowSchema *schema;
     core_build *self = NULL;
     core_put_args put;
@@ -44,9 +44,8 @@ PyObject *core_build_begin(PyObject *op, PyObject *args) {
     long long rows;
     int rc;
 
-    if (!PyArg_ParseTuple(args, "OOOOOL", &key, &ttl, &cost, &expect, &capsule, &rows) ||
-        !(schema = core_schema_of(capsule)) ||
-        core_put_options(&put, key, ttl, cost, expect))
+    if (!PyArg_ParseTuple(args, "OO!OL", &key, &PyTuple_Type, &options, &capsule, &rows) ||
+        !(schema = core_schema_of(capsule)) || core_put_options(&put, key, options))
         return NULL;
     if (!(cache = core_cache_enter(cache_object))) {
         Py_XDECREF(put.key.owner);

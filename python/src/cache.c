@@ -198,18 +198,19 @@ static PyObject *cache_subscript(PyObject *op, PyObject *key) {
     return core_frame_new(self->state, frame, 0);
 }
 
-/* get(key, default=None): anything but a miss is raised. */
+/* get(key, default=None, *, stale=False): anything but a miss is raised. */
 static PyObject *cache_get(PyObject *op, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"key", "default", NULL};
+    static char *names[] = {"key", "default", "stale", NULL};
     core_cache *self = cache_of(op);
     PyObject *key, *missing = Py_None;
     fc_frame *frame;
     fc_error error;
-    int rc;
+    int rc, stale = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get", names, &key, &missing))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$p:get", names, &key, &missing,
+                                     &stale))
         return NULL;
-    rc = get(self, key, 0, &frame, &error);
+    rc = get(self, key, stale ? FC_GET_STALE : 0, &frame, &error);
     if (rc == FC_E_MISS)
         return Py_NewRef(missing);
     if (rc)
@@ -370,6 +371,26 @@ static PyObject *cache_delete_prefix(PyObject *op, PyObject *prefix) {
     return result;
 }
 
+static PyObject *cache_delete_tag(PyObject *op, PyObject *tag) {
+    core_cache *self = cache_of(op);
+    PyObject *result = NULL;
+    core_key bytes = {0};
+    uint64_t count = 0;
+    fc_cache *cache;
+    fc_error error;
+    int rc;
+
+    if (core_key_parse(tag, &bytes))
+        return NULL;
+    if ((cache = core_cache_enter(self))) {
+        WITH_CACHE(self, rc = fc_delete_tag(cache, bytes.bytes, &count, &error));
+        result = rc ? core_raise(self->state, &error, NULL)
+                    : PyLong_FromUnsignedLongLong(count);
+    }
+    Py_XDECREF(bytes.owner);
+    return result;
+}
+
 static PyObject *cache_clear(PyObject *op, PyObject *unused) {
     core_cache *self = cache_of(op);
     fc_cache *cache = core_cache_enter(self);
@@ -448,12 +469,15 @@ static PyMethodDef cache_methods[] = {
      "valid; "
      "any other call\nraises `ClosedError`. Threads that are in a call finish it first."},
     {"get", (PyCFunction)(void (*)(void))cache_get, METH_VARARGS | METH_KEYWORDS,
-     "get($self, key, default=None)\n--\n\nThe `Frame` under `key`, or `default` if "
-     "there is "
-     "none."},
+     "get($self, key, default=None, *, stale=False)\n--\n\nThe `Frame` under `key`, or "
+     "`default` if there is none. `stale`: also one past its\nexpiry, within its stale "
+     "time."},
     {"_peek", cache_peek, METH_O, "The frame, not counted as a use."},
     {"_delete", cache_delete, METH_VARARGS, "_delete(key, strict) -> bool"},
     {"_touch", cache_touch, METH_VARARGS, "_touch(key, ttl_ms) -> bool"},
+    {"_delete_tag", cache_delete_tag, METH_O, "_delete_tag(tag) -> int"},
+    {"_flight_begin", core_flight_begin, METH_VARARGS, NULL},
+    {"_flight_end", core_flight_end, METH_O, NULL},
     {"_delete_prefix", cache_delete_prefix, METH_O, "_delete_prefix(prefix) -> int"},
     {"clear", cache_clear, METH_NOARGS,
      "clear($self, /)\n--\n\nDelete all frames; returns how many. Readers keep what they "

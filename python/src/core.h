@@ -84,13 +84,26 @@ PyObject *core_cache_next(PyObject *self, PyObject *cursor);
 PyObject *core_put_stream(PyObject *self, PyObject *args);
 PyObject *core_put_array(PyObject *self, PyObject *args);
 PyObject *core_put_columns(PyObject *self, PyObject *args);
+enum { CORE_TAGS = 64 }; /* as many as the library takes */
 typedef struct core_put_args {
     PyObject *key_object;
     core_key key;
-    fc_put_options options;
+    fc_put_options options; /* its tags are the array below: do not copy this struct */
+    fc_bytes tags[CORE_TAGS];
 } core_put_args;
-int core_put_options(core_put_args *out, PyObject *key, PyObject *ttl_ms, PyObject *cost,
-                     PyObject *expect);
+int core_put_options(core_put_args *out, PyObject *key, PyObject *options);
+
+/* kind.c: a stream whose schema says what kind of table was put */
+typedef struct core_marked {
+    struct ArrowArrayStream inner;
+    const char *kind; /* or NULL: none */
+} core_marked;
+void core_mark(core_marked *marked, struct ArrowArrayStream *stream, const char *kind,
+               struct ArrowArrayStream *out);
+
+/* flight.c: methods of the cache */
+PyObject *core_flight_begin(PyObject *self, PyObject *args);
+PyObject *core_flight_end(PyObject *self, PyObject *flight);
 
 /* frame.c */
 extern PyType_Spec core_frame_spec;

@@ -60,9 +60,23 @@ static PyObject *optional(bool there, double value) {
     return there ? PyFloat_FromDouble(value) : Py_NewRef(Py_None);
 }
 
+static PyObject *tags_list(const fc_info *info) {
+    PyObject *list = PyList_New(0);
+
+    for (size_t i = 0; list && i < info->tag_count; i++) {
+        PyObject *tag = core_key_text(info->tags[i]);
+
+        if (!tag || PyList_Append(list, tag))
+            Py_CLEAR(list);
+        Py_XDECREF(tag);
+    }
+    return list;
+}
+
 PyObject *core_info_dict(const fc_info *info, PyObject *leased) {
     PyObject *dict = PyDict_New();
     bool expires = info->expires_ns != INT64_MAX;
+    bool goes = info->stale_until_ns != INT64_MAX;
 
     if (!dict)
         return NULL;
@@ -71,12 +85,15 @@ PyObject *core_info_dict(const fc_info *info, PyObject *leased) {
         set(dict, "rows", PyLong_FromLongLong(info->rows)) ||
         set(dict, "columns", PyLong_FromLongLong(info->columns)) ||
         set(dict, "bytes", PyLong_FromUnsignedLongLong(info->bytes)) ||
+        set(dict, "shared_bytes", PyLong_FromUnsignedLongLong(info->shared_bytes)) ||
         set(dict, "created", PyFloat_FromDouble((double)info->created_ns / 1e9)) ||
         set(dict, "used", PyFloat_FromDouble((double)info->used_ns / 1e9)) ||
         set(dict, "expires", optional(expires, (double)info->expires_ns / 1e9)) ||
+        set(dict, "stale_until", optional(goes, (double)info->stale_until_ns / 1e9)) ||
         set(dict, "cost", optional(info->cost_s > 0, info->cost_s)) ||
         set(dict, "uses", PyLong_FromUnsignedLongLong(info->uses)) ||
-        set(dict, "leased", Py_NewRef(leased))) {
+        set(dict, "stale", PyBool_FromLong(info->stale)) ||
+        set(dict, "tags", tags_list(info)) || set(dict, "leased", Py_NewRef(leased))) {
         Py_DECREF(dict);
         return NULL;
     }
@@ -123,6 +140,24 @@ static PyObject *frame_nbytes(PyObject *op, void *unused) {
     (void)unused;
     return info_read(frame_of(op), &info) ? NULL
                                           : PyLong_FromUnsignedLongLong(info.bytes);
+}
+
+static PyObject *frame_is_stale(PyObject *op, void *unused) {
+    fc_info info;
+
+    (void)unused;
+    return info_read(frame_of(op), &info) ? NULL : PyBool_FromLong(info.stale);
+}
+
+/* What no other frame has, now or later: sequence, time to the nanosecond, record. */
+static PyObject *frame_identity(PyObject *op, void *unused) {
+    fc_info info;
+
+    (void)unused;
+    if (info_read(frame_of(op), &info))
+        return NULL;
+    return Py_BuildValue("(KLI)", (unsigned long long)info.sequence,
+                         (long long)info.created_ns, (unsigned int)info.record);
 }
 
 static PyObject *frame_info(PyObject *op, void *leased) {
@@ -512,6 +547,8 @@ static PyGetSetDef frame_getset[] = {
      "The number of its commit: unique to this frame, grows with every put.", NULL},
     {"rows", frame_rows, NULL, "The number of rows.", NULL},
     {"nbytes", frame_nbytes, NULL, "Bytes as stored, of the whole frame.", NULL},
+    {"is_stale", frame_is_stale, NULL, "Whether it is past its expiry.", NULL},
+    {"_identity", frame_identity, NULL, NULL, NULL},
     {"info", frame_info, NULL, "What the cache knows of it, as a dict.", "leased"},
     {"_info", frame_info, NULL, NULL, NULL},
     {"_released", frame_released, NULL, NULL, NULL},

@@ -1,18 +1,43 @@
 /* Putting: a stream, an array, or columns given as buffers, all borrowed for the call. */
 #include "core.h"
 
-int core_put_options(core_put_args *out, PyObject *key, PyObject *ttl_ms, PyObject *cost,
-                     PyObject *expect) {
+static int put_tags(core_put_args *out, PyObject *tags) {
+    Py_ssize_t count = PyTuple_Size(tags), size;
+    char *data;
+
+    if (count > CORE_TAGS) {
+        PyErr_Format(PyExc_ValueError, "%zd tags: a frame has %d at most", count,
+                     (int)CORE_TAGS);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(tags, i), &data, &size))
+            return -1;
+        out->tags[i] = (fc_bytes){data, (size_t)size};
+    }
+    out->options.tags = out->tags;
+    out->options.tag_count = (size_t)count;
+    return 0;
+}
+
+/* options: (ttl_ms, stale_ms, cost, expect, sliding, (tag as bytes, ...)), which must stay
+ * alive; expect -1: the key must be absent. */
+int core_put_options(core_put_args *out, PyObject *key, PyObject *options) {
+    long long ttl_ms, stale_ms;
+    PyObject *expect, *tags;
+    int sliding;
+
     memset(out, 0, sizeof *out);
     out->key_object = key;
     out->options.size = sizeof out->options;
-    out->options.ttl_ms = PyLong_AsLongLong(ttl_ms);
-    out->options.cost_s = PyFloat_AsDouble(cost);
-    if (PyErr_Occurred())
+    if (!PyArg_ParseTuple(options, "LLdOpO!", &ttl_ms, &stale_ms, &out->options.cost_s,
+                          &expect, &sliding, &PyTuple_Type, &tags))
         return -1;
-    /* -1: the key must be absent. */
+    out->options.ttl_ms = ttl_ms;
+    out->options.stale_ms = stale_ms;
+    out->options.flags = sliding ? FC_PUT_SLIDING : 0;
     out->options.expect = PyLong_AsUnsignedLongLongMask(expect);
-    if (PyErr_Occurred())
+    if (PyErr_Occurred() || put_tags(out, tags))
         return -1;
     return core_key_parse(key, &out->key);
 }
@@ -25,27 +50,27 @@ static PyObject *done(core_cache *self, core_put_args *put, int rc, fc_frame *fr
     return core_frame_new(self->state, frame, 0);
 }
 
-/* _put_stream(key, ttl_ms, cost, expect, capsule) -> Frame */
+/* _put_stream(key, options, capsule, kind or None) -> Frame */
 PyObject *core_put_stream(PyObject *op, PyObject *args) {
     core_cache *self = (core_cache *)op;
-    PyObject *key, *ttl, *cost, *expect, *capsule;
+    PyObject *key, *options, *capsule;
     struct ArrowArrayStream *held, stream;
+    const char *kind;
+    core_marked marked;
     core_put_args put;
     fc_cache *cache;
     fc_frame *frame = NULL;
     fc_error error;
     int rc;
 
-    if (!PyArg_ParseTuple(args, "OOOOO", &key, &ttl, &cost, &expect, &capsule) ||
-        !(held = core_stream_of(capsule)) ||
-        core_put_options(&put, key, ttl, cost, expect))
+    if (!PyArg_ParseTuple(args, "OO!Oz", &key, &PyTuple_Type, &options, &capsule, &kind) ||
+        !(held = core_stream_of(capsule)) || core_put_options(&put, key, options))
         return NULL;
     if (!(cache = core_cache_enter(self))) {
         Py_XDECREF(put.key.owner);
         return NULL;
     }
-    stream = *held; /* moved out: the library releases it */
-    held->release = NULL;
+    core_mark(&marked, held, kind, &stream); /* moved out: the library releases it */
     Py_BEGIN_ALLOW_THREADS rc =
         fc_put_stream(cache, put.key.bytes, &stream, &put.options, &frame, &error);
     Py_END_ALLOW_THREADS core_cache_leave(self);
@@ -70,18 +95,17 @@ static PyObject *put_borrowed(core_cache *self, core_put_args *put,
     return done(self, put, rc, frame, &error);
 }
 
-/* _put_array(key, ttl_ms, cost, expect, schema capsule, array capsule) -> Frame */
+/* _put_array(key, options, schema capsule, array capsule) -> Frame */
 PyObject *core_put_array(PyObject *op, PyObject *args) {
-    PyObject *key, *ttl, *cost, *expect, *schema_capsule, *array_capsule;
+    PyObject *key, *options, *schema_capsule, *array_capsule;
     struct ArrowSchema *schema;
     struct ArrowArray *array;
     core_put_args put;
 
-    if (!PyArg_ParseTuple(args, "OOOOOO", &key, &ttl, &cost, &expect, &schema_capsule,
+    if (!PyArg_ParseTuple(args, "OO!OO", &key, &PyTuple_Type, &options, &schema_capsule,
                           &array_capsule) ||
         !(schema = core_schema_of(schema_capsule)) ||
-        !(array = core_array_of(array_capsule)) ||
-        core_put_options(&put, key, ttl, cost, expect))
+        !(array = core_array_of(array_capsule)) || core_put_options(&put, key, options))
         return NULL;
     return put_borrowed((core_cache *)op, &put, schema, array);
 }
@@ -262,21 +286,21 @@ static int table_fill(put_table *table, PyObject *columns, int64_t rows,
     return 0;
 }
 
-/* _put_columns(key, ttl_ms, cost, expect, columns, rows, metadata) -> Frame */
+/* _put_columns(key, options, columns, rows, metadata) -> Frame */
 PyObject *core_put_columns(PyObject *op, PyObject *args) {
-    PyObject *key, *ttl, *cost, *expect, *list, *columns, *metadata;
+    PyObject *key, *options, *list, *columns, *metadata;
     PyObject *result = NULL;
     long long rows;
     put_table table = {0};
     core_put_args put;
 
-    if (!PyArg_ParseTuple(args, "OOOOOLS", &key, &ttl, &cost, &expect, &list, &rows,
+    if (!PyArg_ParseTuple(args, "OO!OLS", &key, &PyTuple_Type, &options, &list, &rows,
                           &metadata))
         return NULL;
     if (!(columns = PySequence_Tuple(list)))
         return NULL;
     if (table_fill(&table, columns, rows, PyBytes_AsString(metadata)) == 0 &&
-        core_put_options(&put, key, ttl, cost, expect) == 0)
+        core_put_options(&put, key, options) == 0)
         result = put_borrowed((core_cache *)op, &put, &table.schema, &table.array);
     table_free(&table);
     Py_DECREF(columns);

@@ -276,6 +276,27 @@ static void the_steps_give_frame_flight_or_busy(void **state) {
     fc_cache_close(cache);
 }
 
+static void a_key_has_one_second_flight(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_in(dir), *other = open_in(dir), *third = open_in(dir);
+    fc_frame *frame;
+    fc_flight *flight, *second, *more;
+    (void)state;
+
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &flight, NULL), 0);
+    assert_int_equal(fc_flight_begin(other, fc_str("k"), FC_FLIGHT_SECOND, &frame, &second,
+                                     NULL), 0);
+    assert_true(flight && second && !frame);
+    assert_int_equal(fc_flight_begin(third, fc_str("k"), FC_FLIGHT_SECOND, &frame, &more,
+                                     NULL), FC_E_BUSY);
+    assert_int_equal(stats_of(other).computed_twice, 1);
+    fc_flight_end(second);
+    fc_flight_end(flight);
+    fc_cache_close(third);
+    fc_cache_close(other);
+    fc_cache_close(cache);
+}
+
 static int64_t fake_now(void *context) {
     return *(int64_t *)context;
 }
@@ -439,6 +460,7 @@ int main(void) {
         cmocka_unit_test(a_compute_that_asks_for_its_own_key_is_a_deadlock),
         cmocka_unit_test(two_keys_computed_crosswise_both_come),
         cmocka_unit_test(the_steps_give_frame_flight_or_busy),
+        cmocka_unit_test(a_key_has_one_second_flight),
         cmocka_unit_test(stale_is_served_while_one_refreshes_and_if_that_fails),
         cmocka_unit_test(a_dear_frame_is_refreshed_ahead_by_chance),
         cmocka_unit_test(the_time_of_a_compute_becomes_its_cost),

@@ -215,9 +215,8 @@ static void idle_mappings_of_another_process_go_when_room_is_needed(void **state
     *r = (reader){.dir = dir, .key = "idle", .rows = ROWS, .first = 1};
     pid_t pid = spawn(hold_idle, r);
     wait_phase(r, 1);
-    must_put(cache, "a", ROWS, 2);
-    must_put(cache, "b", ROWS, 3);
-    must_put(cache, "c", ROWS, 4);
+    for (char name[] = "a"; *name < 'i'; ++*name) /* used once each, "idle" twice */
+        must_put(cache, name, ROWS, 2);
     must_miss(cache, "idle", FC_MISS_EVICTED);
     assert_true(stats_of(cache).pressure_epochs > 0);
     atomic_store(&r->phase, 2);

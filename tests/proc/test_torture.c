@@ -21,12 +21,14 @@
 
 /* All that src/ has but that of creation; a killed process dies at one, or anywhere. */
 static const char *const steps[] = {
-    "charge-intent",    "charge-used",    "charge-charged",   "uncharge-intent",
-    "uncharge-charged", "uncharge-used",  "put-writing",      "put-charged",
-    "put-manifest",     "put-segment",    "put-key-locked",   "put-committed",
-    "put-live",         "put-published",  "delete-unslotted", "evict-leased",
-    "evict-unslotted",  "reclaim-marked", "reclaim-unlinked", "reclaim-uncharged",
-    "unlink-manifest",  "pool-writing"};
+    "charge-intent",    "charge-used",      "charge-charged",     "uncharge-intent",
+    "uncharge-charged", "uncharge-used",    "put-writing",        "put-charged",
+    "put-manifest",     "put-segment",      "put-key-locked",     "put-committed",
+    "put-live",         "put-published",    "delete-unslotted",   "evict-leased",
+    "evict-unslotted",  "reclaim-marked",   "reclaim-unlinked",   "reclaim-uncharged",
+    "unlink-manifest",  "pool-writing",     "cold-flagged",       "cold-file",
+    "cold-blocks",      "cold-unlinked",    "move-live",          "move-replaced",
+    "promote-leased"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 typedef struct counts {

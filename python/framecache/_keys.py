@@ -1,0 +1,394 @@
+"""Hashes of values by their content, the same in every process.
+
+Each value is fed to BLAKE2b as a tag of its type, its lengths and its bytes, so that no
+two values of different type or shape feed the same. Python's own hash() is of no use: it
+differs from process to process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import hashlib
+import struct
+import sys
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from ._frame import Column, Frame, layout_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_BYTES = 16
+
+
+class _Refused(Exception):
+    """A value that has no content to hash; each container adds its part of the path."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.path: list[str] = []
+
+
+Hash = Any  # of hashlib; its type has no public name
+
+
+def _new() -> Hash:
+    return hashlib.blake2b(digest_size=_BYTES)
+
+
+def _put(hash: Hash, tag: bytes, data: Any) -> None:
+    size = data.nbytes if isinstance(data, memoryview) else len(data)
+    hash.update(b"%b:%d:" % (tag, size))
+    hash.update(data)
+
+
+def _within(hash: Hash, part: str, value: Any) -> None:
+    try:
+        feed(hash, value)
+    except _Refused as refused:
+        refused.path.insert(0, part)
+        raise
+
+
+# ---- Python's own types ----
+
+
+def _none(hash: Hash, value: None) -> None:
+    hash.update(b"none:")
+
+
+def _bool(hash: Hash, value: bool) -> None:
+    hash.update(b"bool:1" if value else b"bool:0")
+
+
+def _int(hash: Hash, value: int) -> None:
+    _put(hash, b"int", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+
+
+def _float(hash: Hash, value: float) -> None:
+    _put(hash, b"float", struct.pack("<d", value))
+
+
+def _str(hash: Hash, value: str) -> None:
+    _put(hash, b"str", value.encode("utf-8", "surrogatepass"))
+
+
+def _sequence(hash: Hash, value: list[Any] | tuple[Any, ...]) -> None:
+    hash.update(b"%b:%d:" % (type(value).__name__.encode(), len(value)))
+    for index, item in enumerate(value):
+        _within(hash, f"[{index}]", item)
+
+
+def _part(part: str, value: Any) -> bytes:
+    hash = _new()
+    _within(hash, part, value)
+    digest: bytes = hash.digest()
+    return digest
+
+
+def _dict(hash: Hash, value: dict[Any, Any]) -> None:
+    hash.update(b"dict:%d:" % len(value))
+    pairs = [
+        (_part(f" key {key!r}", key), _part(f"[{key!r}]", item))
+        for key, item in value.items()
+    ]
+    for key, item in sorted(pairs):
+        hash.update(key + item)
+
+
+def _set(hash: Hash, value: set[Any] | frozenset[Any]) -> None:
+    hash.update(b"%b:%d:" % (type(value).__name__.encode(), len(value)))
+    for digest in sorted(_part(f" item {item!r}", item) for item in value):
+        hash.update(digest)
+
+
+def _datetime(hash: Hash, value: datetime.datetime) -> None:
+    zone = f"{value.tzinfo!r} {value.fold}"
+    _put(hash, type(value).__name__.encode(), f"{value.isoformat()} {zone}".encode())
+
+
+def _time(hash: Hash, value: datetime.time) -> None:
+    text = f"{value.isoformat()} {value.tzinfo!r} {value.fold}"
+    _put(hash, b"time", text.encode())
+
+
+def _date(hash: Hash, value: datetime.date) -> None:
+    _put(hash, b"date", value.isoformat().encode())
+
+
+def _timedelta(hash: Hash, value: datetime.timedelta) -> None:
+    text = f"{value.days} {value.seconds} {value.microseconds}"
+    _put(hash, b"timedelta", text.encode())
+
+
+def _decimal(hash: Hash, value: decimal.Decimal) -> None:
+    _put(hash, b"decimal", repr(value.as_tuple()).encode())
+
+
+_FEEDERS: dict[type, Callable[[Hash, Any], None]] = {
+    type(None): _none,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _str,
+    bytes: lambda hash, value: _put(hash, b"bytes", value),
+    list: _sequence,
+    tuple: _sequence,
+    dict: _dict,
+    set: _set,
+    frozenset: _set,
+    datetime.datetime: _datetime,
+    datetime.date: _date,
+    datetime.time: _time,
+    datetime.timedelta: _timedelta,
+    decimal.Decimal: _decimal,
+    uuid.UUID: lambda hash, value: _put(hash, b"uuid", value.bytes),
+}
+
+
+def feed(hash: Hash, value: Any) -> None:
+    """Adds one value to the hash."""
+    feeder = _FEEDERS.get(type(value))
+    if feeder is not None:
+        feeder(hash, value)
+    elif not (
+        _from_numpy(hash, value)
+        or _from_pandas(hash, value)
+        or _from_arrow(hash, value)
+        or _from_polars(hash, value)
+        or _from_frame(hash, value)
+    ):
+        kind = type(value)
+        raise _Refused(f"a {kind.__module__}.{kind.__qualname__} has no content to hash")
+
+
+# ---- Arrays and tables ----
+
+
+def _from_numpy(hash: Hash, value: Any) -> bool:
+    np = sys.modules.get("numpy")
+    if np is None:
+        return False
+    if type(value) is np.ndarray:
+        _array(hash, value)
+    elif isinstance(value, np.generic) and not value.dtype.hasobject:
+        _put(hash, b"scalar", value.dtype.str.encode())
+        _put(hash, b"data", value.tobytes())
+    else:
+        return False
+    return True
+
+
+def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
+    import numpy as np
+
+    dtype = value.dtype
+    _put(hash, b"array", f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}".encode())
+    if dtype.kind in "OT":
+        for index, item in enumerate(value.ravel().tolist()):
+            _within(hash, f"[{index}]", item)
+    elif dtype.hasobject:
+        raise _Refused(f"an array of {dtype} holds Python objects")
+    elif value.size:
+        data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        _put(hash, b"data", memoryview(data))
+
+
+def _from_pandas(hash: Hash, value: Any) -> bool:
+    pd = sys.modules.get("pandas")
+    if pd is None:
+        return False
+    if isinstance(value, (pd.DataFrame, pd.Series, pd.Index)):
+        _pandas_table(hash, value)
+    elif value is pd.NaT or value is pd.NA:
+        _put(hash, b"pandas", str(value).encode())
+    elif isinstance(value, pd.Timestamp):
+        _datetime(hash, value)
+        _put(hash, b"unit", value.unit.encode())
+    elif isinstance(value, pd.Timedelta):
+        _put(hash, b"Timedelta", f"{value.isoformat()} {value.unit}".encode())
+    else:
+        return False
+    return True
+
+
+def _pandas_table(
+    hash: Hash, value: pd.DataFrame | pd.Series[Any] | pd.Index[Any]
+) -> None:
+    from ._pandas_in import table_of
+
+    try:
+        table = table_of(value)
+    except TypeError as error:
+        raise _Refused(str(error)) from error
+    assert table is not None
+    hash.update(b"pandas:%d:%d:" % (table.rows, len(table.columns)))
+    _put(hash, b"metadata", table.metadata)
+    for column in table.columns:
+        _column(hash, column)
+
+
+def _column(hash: Hash, column: tuple[Any, ...] | None) -> None:
+    """A column as `table_of` gives it: another library's, or buffers."""
+    if column is None:
+        hash.update(b"none:")
+    elif len(column) == 3:
+        import pyarrow as pa
+
+        name, *capsules = column
+        _arrow_table(hash, pa.table({name: pa.Array._import_from_c_capsule(*capsules)}))
+    else:
+        *about, buffers, dictionary = column
+        _put(hash, b"column", repr(about).encode())
+        for buffer in buffers:
+            if buffer is None:
+                hash.update(b"none:")
+            else:
+                _put(hash, b"data", _bytes_of(buffer))
+        _column(hash, dictionary)
+
+
+def _bytes_of(buffer: Any) -> Any:
+    """datetime64 has no buffer of its own."""
+    if isinstance(buffer, bytes):
+        return buffer
+    import numpy as np
+
+    if isinstance(buffer, np.ndarray):
+        buffer = buffer.reshape(-1).view(np.uint8) if buffer.size else b""
+    return memoryview(buffer) if len(buffer) else b""
+
+
+class _Sink:
+    """A file that is hashed as it is written, so that no table is copied at once."""
+
+    closed = False
+
+    def __init__(self, hash: Hash) -> None:
+        self._hash = hash
+        self._at = 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._hash.update(view)
+        self._at += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self._at
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _arrow_table(hash: Hash, table: Any) -> None:
+    """As one chunk, for how it is cut is not content."""
+    import pyarrow as pa
+
+    table = table.combine_chunks()
+    hash.update(b"arrow:%d:" % table.num_rows)
+    with pa.ipc.new_stream(pa.PythonFile(_Sink(hash), mode="w"), table.schema) as writer:
+        writer.write_table(table)
+
+
+def _from_arrow(hash: Hash, value: Any) -> bool:
+    pa = sys.modules.get("pyarrow")
+    if pa is None:
+        return False
+    if isinstance(value, pa.Table):
+        _arrow_table(hash, value)
+    elif isinstance(value, pa.RecordBatch):
+        hash.update(b"batch:")
+        _arrow_table(hash, pa.Table.from_batches([value]))
+    elif isinstance(value, (pa.Array, pa.ChunkedArray)):
+        hash.update(b"values:")
+        _arrow_table(hash, pa.table({"": value}))
+    else:
+        return False
+    return True
+
+
+def _from_polars(hash: Hash, value: Any) -> bool:
+    pl = sys.modules.get("polars")
+    if pl is None:
+        return False
+    if isinstance(value, pl.Series):
+        hash.update(b"series:")
+        value = value.to_frame()
+    elif not isinstance(value, pl.DataFrame):
+        return False
+    hash.update(b"polars:%d:" % value.height)
+    value.rechunk().write_ipc_stream(_Sink(hash), compression="uncompressed")
+    return True
+
+
+def _from_frame(hash: Hash, value: Any) -> bool:
+    """In no time: a frame never changes, so which one it is says what is in it."""
+    if isinstance(value, Column):
+        hash.update(b"column:")
+        value = value._frame
+    if not isinstance(value, Frame):
+        return False
+    names = layout_of(value).names
+    if len(set(names)) != len(names):
+        raise _Refused("a Frame with columns of the same name cannot be told apart")
+    which = (value.key, value._identity, value._first, value.rows, names)
+    _put(hash, b"frame", repr(which).encode("utf-8", "surrogateescape"))
+    return True
+
+
+# ---- All of it ----
+
+
+def digest(value: Any, root: str = "value") -> bytes:
+    """The hash of one value; TypeError names the path from `root`."""
+    hash = _new()
+    try:
+        feed(hash, value)
+    except _Refused as refused:
+        path = root + "".join(refused.path)
+        raise TypeError(f"{path}: {refused}") from refused.__cause__
+    result: bytes = hash.digest()
+    return result
+
+
+def content_hash(value: Any) -> bytes:
+    """The hash of a value by its content: 16 bytes, the same in every process.
+
+    Parameters
+    ----------
+    value : any
+        None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, datetime,
+        date, time, timedelta, Decimal, UUID; numpy arrays and scalars; DataFrames, Series
+        and the like of pandas and polars; tables and arrays of pyarrow; and a cached
+        `Frame`, whose bytes are not read.
+
+    Returns
+    -------
+    bytes
+        Equal values of equal types have equal hashes, but 1, 1.0 and True have not. The
+        order of a dict or a set is no content, nor is how a table is cut into chunks.
+
+    Raises
+    ------
+    TypeError
+        Something in it is of another type; the message has the path to it.
+    """
+    return digest(value)

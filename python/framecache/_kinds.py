@@ -1,0 +1,90 @@
+"""Which kind of table was put, kept in the schema's metadata, so that it comes back so.
+
+``framecache.kind`` stands there for a Frame, polars and a RecordBatch. Without it, the
+``framecache`` key of _pandas_meta.py names the kinds of pandas; without that too, it is a
+Table of pyarrow.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ._frame import Frame, layout_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KEY = b"framecache.kind"
+
+
+def kind_of(value: Any) -> tuple[str | None, Any]:
+    """The kind to record for what has ``__arrow_c_stream__``, and what to put for it."""
+    if isinstance(value, Frame):
+        return "frame", value
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(value, polars.DataFrame):
+        return "polars", value
+    if polars is not None and isinstance(value, polars.Series):
+        return "polars.series", value.to_frame()
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(value, pyarrow.RecordBatch):
+        return "pyarrow.batch", value
+    if pyarrow is not None and isinstance(value, pyarrow.Table):
+        ours = b"framecache" in (value.schema.metadata or {})
+        return ("pyarrow" if ours else None), value  # was pandas once, and is no more
+    return None, value
+
+
+def is_table(value: Any) -> bool:
+    """Whether `Cache.put` takes it."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(
+        value, (pandas.DataFrame, pandas.Series, pandas.Index)
+    ):
+        return True
+    return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+
+
+def _recorded(metadata: dict[bytes, bytes]) -> str:
+    marked = metadata.get(_KEY)
+    if marked is not None:
+        return marked.decode("ascii", "replace")
+    try:
+        own = json.loads(metadata[b"framecache"])
+        return str(own["kind"]) if own["version"] == 1 else "pyarrow"
+    except (KeyError, ValueError, TypeError):
+        return "pyarrow"
+
+
+def value_of(frame: Frame) -> Any:
+    """What `Frame.to_value` gives."""
+    kind = _recorded(layout_of(frame).metadata)
+    if kind == "frame":
+        return frame
+    if kind == "polars":
+        return frame.to_polars()
+    if kind == "polars.series":
+        return frame.to_polars().to_series()
+    if kind.partition(".")[0] in ("dataframe", "series", "index", "multiindex"):
+        return _from_pandas(frame.to_pandas(), kind)
+    try:
+        import pyarrow as pa
+    except ImportError:
+        return frame
+    return pa.record_batch(frame) if kind == "pyarrow.batch" else frame.to_arrow()
+
+
+def _from_pandas(table: pd.DataFrame, kind: str) -> Any:
+    import pandas as pd
+
+    kind, _, unnamed = kind.partition(".")
+    if kind == "dataframe" or not len(table.columns):
+        return table
+    if kind == "multiindex":
+        return pd.MultiIndex.from_frame(table)
+    column = table.iloc[:, 0]
+    if unnamed:
+        column.name = None
+    return column if kind == "series" else pd.Index(column, name=column.name)
