@@ -11,7 +11,7 @@ static void ghost_remembers_reason_and_time(void **state) {
 
     assert_int_equal(fc__ghost_find(cache, hash, &when), FC_MISS_NEVER);
     for (fc_miss why = FC_MISS_EXPIRED; why <= FC_MISS_CORRUPT; why++) {
-        fc__ghost_add(cache, hash, why, NOW + (int64_t)why * 1000000);
+        fc__ghost_add(cache, hash, why, NOW + (int64_t)why * 1000000, 0);
         assert_int_equal(fc__ghost_find(cache, hash, &when), why);
         assert_int_equal(when, NOW + (int64_t)why * 1000000);
     }
@@ -27,7 +27,7 @@ static void ghost_of_a_key_stands_once(void **state) {
     (void)state;
 
     for (int i = 0; i < 20; i++)
-        fc__ghost_add(cache, hash, FC_MISS_DELETED, NOW + i * 1000000);
+        fc__ghost_add(cache, hash, FC_MISS_DELETED, NOW + i * 1000000, 0);
     for (uint32_t i = 0; i < 2 * cache->capacity; i++)
         words += cache->ghosts[i] != 0;
     assert_int_equal(words, 1);
@@ -41,7 +41,7 @@ static void oldest_of_a_full_set_makes_room(void **state) {
 
     for (uint64_t i = 0; i < 9; i++) /* one set, nine tags; the third is the oldest */
         fc__ghost_add(cache, (fc__hash){.low = i + 1, .high = 4}, FC_MISS_EVICTED,
-                      NOW + (int64_t)(i == 2 ? 0 : i + 1) * 1000000);
+                      NOW + (int64_t)(i == 2 ? 0 : i + 1) * 1000000, 0);
     for (uint64_t i = 0; i < 9; i++)
         assert_int_equal(
             fc__ghost_find(cache, (fc__hash){.low = i + 1, .high = 4}, &when),
@@ -59,7 +59,7 @@ static void most_of_the_last_that_went_are_remembered(void **state) {
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "key-%d", i);
         fc__ghost_add(cache, fc__hash_key(fc_str(name)), FC_MISS_EVICTED,
-                      NOW + i * 1000000);
+                      NOW + i * 1000000, 0);
     }
     for (int i = 744; i < 1000; i++) { /* as many as there are records */
         snprintf(name, sizeof name, "key-%d", i);
@@ -79,7 +79,7 @@ static void damaged_ghosts_are_no_answer(void **state) {
         cache->ghosts[i] = UINT64_MAX; /* reason 7 */
     assert_int_equal(fc__ghost_find(cache, (fc__hash){UINT64_MAX, 0}, &when),
                      FC_MISS_NEVER);
-    fc__ghost_add(cache, (fc__hash){1, 0}, FC_MISS_DELETED, -5); /* before 2020 */
+    fc__ghost_add(cache, (fc__hash){1, 0}, FC_MISS_DELETED, -5, 0); /* before 2020 */
     assert_int_equal(fc__ghost_find(cache, (fc__hash){1, 0}, &when), FC_MISS_DELETED);
     fc_cache_close(cache);
 }
