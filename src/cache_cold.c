@@ -97,7 +97,8 @@ static bool charge_to(fc__packing *p, uint64_t end) {
         return true;
     uint64_t least = need - p->charged_units;
     uint64_t more = least < CHARGE_UNITS ? CHARGE_UNITS : least;
-    if (p->spilled) {
+    if (p->spilled) { /* exactly: what is charged there drops others */
+        more = least;
         if (!fc__spill_charge(p->writer->cache, p->writer->record, more))
             return false;
     } else if (fc__charge(p->writer->cache, record, more)) {

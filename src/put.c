@@ -216,7 +216,9 @@ static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
     for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
         if (fc__charge(cache, record_of(writer), units) == 0)
             return 0;
-        if (writer->cold || fc__make_room(cache, units, &shortage))
+        if (writer->cold)
+            return fc__fail(error, FC_E_BUDGET, "no room for a compressed frame");
+        if (fc__make_room(cache, units, &shortage))
             break;
     }
     return fc__fail_budget(cache, units, &shortage, error);

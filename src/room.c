@@ -13,6 +13,7 @@ typedef struct eviction {
     uint64_t units;     /* that must fit */
     uint64_t goal;      /* used + units is to come down to this */
     uint64_t big_units; /* victims above this go only while the units do not fit */
+    uint64_t spare_units; /* and these, where the next victim is compressed to */
     uint64_t freed;     /* records */
     bool leased, busy;  /* met on the way */
     bool epoch_moved;
@@ -133,7 +134,8 @@ static void evict_batch(eviction *e, fc__victims *victims) {
     gather(e->cache, victims);
     for (size_t i = 0; i < victims->count && !reached(e); i++) {
         const fc__candidate *victim = &victims->heap[i];
-        if (fits(e) && victim->units > e->big_units)
+        if (fc__budget_fits(e->cache, e->units + e->spare_units) &&
+            victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
         fc__reclaimed result = retire(e->cache, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
@@ -171,7 +173,8 @@ static eviction eviction_for(fc_cache *cache, uint64_t units) {
     return (eviction){.cache = cache,
                       .units = units,
                       .goal = units <= low / 2 ? low : budget,
-                      .big_units = budget / 64};
+                      .big_units = budget / 64,
+                      .spare_units = cache->settings.cold ? budget / 32 : 0};
 }
 
 static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
