@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Key = str | bytes
 
-_GET_STALE, _FLIGHT_SECOND = 1, 16
+_GET_STALE, _GET_NOWAIT, _FLIGHT_SECOND = 1, 4, 16
 _WAIT_MS = 50  # a waiting thread looks this often for signals and dead owners
 _NAP_S = 0.010  # a waiting coroutine or greenlet looks at least this often
 _LARGE_BYTES = 4 << 20  # a loop does not convert more than this itself
@@ -98,7 +98,7 @@ class Counts:
 class Call:
     """One call for a key; what to do next, but for the waiting."""
 
-    __slots__ = ("cache", "counts", "flags", "key", "limit", "policy", "started")
+    __slots__ = ("cache", "cold", "counts", "flags", "key", "limit", "policy", "started")
 
     def __init__(
         self, cache: Cache, key: Key, policy: Policy, counts: Counts | None = None
@@ -109,6 +109,7 @@ class Call:
         self.flags = _GET_STALE if policy.stale_ms else 0
         self.limit = cache._flight_limit if policy.timeout is None else policy.timeout
         self.counts = Counts() if counts is None else counts
+        self.cold = False
         self.started = 0.0  # waiting since; 0: has not waited
 
     @property
@@ -117,8 +118,11 @@ class Call:
         raw = key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape")
         return self.cache.dir, raw
 
-    def attempt(self) -> tuple[Frame | None, Flight | None]:
-        """A frame to serve, a flight to compute in, both; or neither: wait."""
+    def attempt(self, fast: bool = False) -> tuple[Frame | None, Flight | None]:
+        """A frame to serve, a flight to compute in, both; or neither: wait.
+
+        `fast`: neither too, and `cold` set, if the frame must be decompressed first.
+        """
         mine = _own.get()
         nested = False
         if mine:
@@ -127,15 +131,24 @@ class Call:
             place = self.place
             if any(flight.place == place for flight in mine):
                 return self._of_own_key(), None
-        begun = self.cache._flight_begin(self.key, self.flags)
-        if not self.started:
+        begun = self.cache._flight_begin(
+            self.key, self.flags | (_GET_NOWAIT if fast else 0)
+        )
+        self.cold = fast and begun is None and self._may_be_cold()
+        if not (self.started or self.cold):
             self._count(begun)
         if isinstance(begun, Frame):
             return begun, None
         if isinstance(begun, tuple):
             return begun[1], Flight(self.cache, self.place, begun[0])
-        here = begun is False and asyncio._get_running_loop() is not None
+        if self.cold:
+            return None, None
+        here = begun is False and not fast and asyncio._get_running_loop() is not None
         return None, self._second(nested, here)
+
+    def _may_be_cold(self) -> bool:
+        """There is a frame, or may be a stale one, so it is not that another computes."""
+        return bool(self.flags) or self.cache._wait(self.key, 0, 0)
 
     def _count(self, begun: Any) -> None:
         frame = begun[1] if isinstance(begun, tuple) else begun
@@ -326,7 +339,9 @@ async def _await(call: Call) -> None:
 async def arun(call: Call, compute: Callable[[], Awaitable[Any]]) -> Any:
     """`aget_or_compute`."""
     while True:
-        frame, flight = call.attempt()
+        frame, flight = call.attempt(fast=True)
+        if call.cold:
+            frame, flight = await asyncio.to_thread(call.attempt)
         if frame is not None or flight is not None:
             break
         call.wait_begins()
