@@ -150,6 +150,8 @@ static void pack_block(fc__packing *p, fc__block *block, void *work) {
         pthread_mutex_unlock(&p->mutex);
         return;
     }
+    uint64_t start = block->offset & ~(FC__PAGE - 1); /* one fault instead of many */
+    fc__os_populate(base + start, block->offset + block->raw_bytes - start);
     const void *stored = fc__codec_encode(block, base + block->offset, work);
     if (take_place(p, block, &error))
         return;
