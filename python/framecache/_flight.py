@@ -1,8 +1,8 @@
 """Single flight: of all callers of the machine that miss a key, one computes it.
 
-Who may compute is decided by the C library, without waiting. The waiting is done here, in
-short steps: a thread gives up the GIL for 50 ms at most, so that signals get through and a
-dead owner is replaced; a coroutine or a greenlet sleeps, so that its loop goes on.
+Who may compute is decided by the C library, without waiting. The waiting is done here,
+in short steps: a thread gives up the GIL for 50 ms at most, so that signals get through
+and a dead owner is replaced; a coroutine or a greenlet sleeps, so that its loop goes on.
 
 A context (contextvars) knows what it computes itself, since many coroutines and greenlets
 share a thread. It never waits inside a compute, or two keys computed crosswise would wait
@@ -163,8 +163,8 @@ class Call:
         frame: Frame | None = self.cache.get(self.key, stale=bool(self.flags))
         if frame is None:
             raise DeadlockError(
-                f"this context is computing key {key_text(self.key)!r} already: a compute "
-                "must not ask for its own key"
+                f"this context is computing key {key_text(self.key)!r} already: a "
+                "compute must not ask for its own key"
             )
         return frame
 
@@ -196,8 +196,8 @@ class Call:
     def store(self, value: Any, cost: float) -> Frame:
         if not is_table(value):
             raise TypeError(
-                f"the compute of {key_text(self.key)!r} gave a {type(value).__name__}: only "
-                "tables (pandas, polars, pyarrow, Arrow streams, a Frame) can be kept so far"
+                f"the compute of {key_text(self.key)!r} gave a {type(value).__name__}: "
+                "only tables (pandas, polars, pyarrow, Arrow streams, Frames) can be kept"
             )
         return self.cache._store(self.key, value, self.policy.options(cost))
 
@@ -206,9 +206,7 @@ class Call:
         try:
             return serve(self.store(value, cost))
         except (BudgetError, NoSpaceError) as error:
-            _log.warning(
-                "computed %r, but cannot keep it: %s", key_text(self.key), error
-            )
+            _log.warning("computed %r, but cannot keep it: %s", key_text(self.key), error)
             return value
 
 
@@ -229,22 +227,25 @@ def _greenlets() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("time"))
 
 
-def wait(cache: Cache, key: Key, sequence: int, seconds: float) -> None:
-    """Until the key has another frame, or a while; both at once happen."""
-    if _greenlets():
-        time.sleep(max(0.0, min(_NAP_S, seconds)))
-    elif cache._wait(key, sequence, max(1, min(_WAIT_MS, int(seconds * 1000)))):
-        time.sleep(0.0005)  # if the frame cannot be had in spite of that: no busy loop
+def wait(cache: Cache, key: Key, sequence: int, seconds: float) -> bool:
+    """Until the key has another frame (True), or a while; look again in both cases."""
+    if not _greenlets():
+        return cache._wait(key, sequence, max(1, min(_WAIT_MS, int(seconds * 1000))))
+    time.sleep(max(0.0, min(_NAP_S, seconds)))
+    return False
 
 
 def run(call: Call, compute: Callable[[], Any]) -> Any:
     """`get_or_compute`."""
+    there = False
     while True:
         frame, flight = call.attempt()
         if frame is not None or flight is not None:
             break
         call.wait_begins()
-        wait(call.cache, call.key, 0, 1.0)
+        if there:  # but cannot be had: no busy loop
+            time.sleep(0.001)
+        there = wait(call.cache, call.key, 0, 1.0)
     if flight is None:
         assert frame is not None
         return serve(frame)
@@ -422,8 +423,11 @@ class Next:
         return self.end - time.monotonic()
 
     def run(self) -> Frame:
+        there = False
         while (frame := self.look()) is None:
-            wait(self.cache, self.key, self.sequence, min(1.0, self.left()))
+            if there:
+                time.sleep(0.001)
+            there = wait(self.cache, self.key, self.sequence, min(1.0, self.left()))
         return frame
 
     async def arun(self) -> Frame:

@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _core
 from ._frame import Column, Frame, layout_of
 
 if TYPE_CHECKING:
@@ -188,7 +187,8 @@ def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
     import numpy as np
 
     dtype = value.dtype
-    _put(hash, b"array", f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}".encode())
+    about = f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}"
+    _put(hash, b"array", about.encode())
     if dtype.kind in "OT":
         for index, item in enumerate(value.ravel().tolist()):
             _within(hash, f"[{index}]", item)
@@ -196,7 +196,7 @@ def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
         raise _Refused(f"an array of {dtype} holds Python objects")
     elif value.size:
         data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        _put(hash, b"data", memoryview(data))
+        _put(hash, b"data", data.data)
 
 
 def _from_pandas(hash: Hash, value: Any) -> bool:
@@ -299,7 +299,7 @@ class _Sink:
 
 
 def _arrow_table(hash: Hash, table: Any) -> None:
-    """By columns in one fresh chunk each: neither chunks, offsets nor spare bits count."""
+    """By columns, each as a fresh chunk: cuts, offsets and spare bits do not count."""
     import pyarrow as pa
 
     hash.update(b"arrow:%d:" % table.num_rows)
@@ -355,7 +355,8 @@ def _polars_column(hash: Hash, column: Any) -> None:
         raise _Refused(f"column {column.name!r} holds Python objects")
     if column.dtype == pl.Categorical:  # codes differ from process to process
         column = column.cast(pl.String)
-    fresh = column.gather(pl.int_range(len(column), eager=True)).to_frame()
+    rows = pl.int_range(len(column), eager=True)
+    fresh = column.rechunk().gather(rows).to_frame()
     oldest = pl.CompatLevel.oldest()  # views of strings are not laid out by content
     fresh.write_ipc_stream(_Sink(hash), compression="uncompressed", compat_level=oldest)
 

@@ -75,7 +75,7 @@ class Computing:
 
         Of all callers of all processes one computes, the others wait for it. An owner
         that dies or fails is replaced by the next; a failure is raised to its own caller
-        only. Inside a compute nobody waits, so two keys computed crosswise cost only work.
+        only. Inside a compute nobody waits: keys computed crosswise cost only work.
 
         Parameters
         ----------

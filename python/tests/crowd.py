@@ -92,7 +92,7 @@ class Tally:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Waits for something that will be; pytest's own limit ends a test where it is not."""
+    """Waits for what will be; pytest's own limit ends a test where it is not."""
     while not condition():
         time.sleep(0.002)
 

@@ -1,4 +1,4 @@
-"""One computes: threads, processes, coroutines and greenlets that ask for the same key."""
+"""One computes: threads, processes, coroutines and greenlets that ask for one key."""
 
 import asyncio
 import os
@@ -141,7 +141,7 @@ def test_the_time_of_a_compute_is_its_cost(cache: framecache.Cache) -> None:
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "soon"])
 def test_timeouts_are_checked(cache: framecache.Cache, timeout: Any) -> None:
-    with pytest.raises(ValueError, match="timeout|float"):
+    with pytest.raises(ValueError, match=r"timeout|float"):
         cache.get_or_compute("k", lambda: TABLE, timeout=timeout)
 
 
@@ -421,9 +421,7 @@ def test_coroutines_compute_once(cache: framecache.Cache) -> None:
     computed: list[int] = []
 
     async def main() -> list[Any]:
-        calls = [
-            cache.aget_or_compute("k", lambda: slowly(computed)) for _ in range(200)
-        ]
+        calls = [cache.aget_or_compute("k", lambda: slowly(computed)) for _ in range(200)]
         return await asyncio.gather(*calls)
 
     results = asyncio.run(main())
