@@ -416,7 +416,7 @@ static uint64_t job_bytes(void *context, size_t job) {
     return ((fc__unpacking *)context)->blocks[job].raw_bytes;
 }
 
-static int run_job(void *context, size_t job, fc__write_fn write, void *write_context,
+static int run_job(void *context, size_t job, fc__write_fn sink, void *sink_context,
                    fc_error *error) {
     fc__unpacking *u = context;
     const fc__block *block = &u->blocks[job];
@@ -425,8 +425,8 @@ static int run_job(void *context, size_t job, fc__write_fn write, void *write_co
         return fc__fail(error, FC_E_NOMEM, "no memory to decompress a frame");
     int status = decode(u, job, b, error);
     if (!status)
-        status = write(write_context, block->segment, block->offset,
-                       b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
+        status = sink(sink_context, block->segment, block->offset,
+                      b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
     give_buffers(u, b);
     return status;
 }
