@@ -77,7 +77,8 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
 }
 
 static bool stopping(const fc_cache *cache) {
-    return atomic_load(&cache->helper_stop) && pthread_equal(pthread_self(), cache->helper);
+    return atomic_load(&cache->helper_running) && atomic_load(&cache->helper_stop) &&
+           pthread_equal(pthread_self(), cache->helper);
 }
 
 fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {

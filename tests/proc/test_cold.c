@@ -56,6 +56,10 @@ static void get_and_release(fc_cache *cache, const char *key, int64_t rows, int6
     fc_frame_release(must_get(cache, key, rows, first));
 }
 
+static void fork_and_end(void *context) {
+    (void)context;
+}
+
 /* ---- There and back ---- */
 
 static void a_frame_that_was_compressed_comes_back_the_same(void **state) {
@@ -126,6 +130,38 @@ static void frames_compress_before_they_are_dropped(void **state) {
     }
     assert_true(stats_of(cache).promoted >= 36);
     assert_true(stats_of(cache).used_bytes <= 64 * MIB);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* Threads code one frame together, and the janitor begins above the high watermark. */
+static void a_janitor_compresses_with_threads_beside_gets_and_forks(void **state) {
+    fc_options options = cold_options(private_dir());
+    char key[16];
+    (void)state;
+
+    options.flags = 0;
+    options.janitor = "on";
+    options.threads = "3";
+    options.watermarks = "50:30";
+    fc_cache *cache = open_with(&options);
+    for (int i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "k-%d", i);
+        must_put(cache, key, 4 * ROWS, i);
+    }
+    int64_t end = now_ms() + 60000;
+    while (stats_of(cache).demoted < 4 && now_ms() < end) {
+        pid_t child = spawn(fork_and_end, NULL);
+        must_end(child);
+        sleep_ms(50);
+    }
+    fc_stats stats = stats_of(cache);
+    assert_true(stats.demoted >= 4);
+    assert_int_equal(stats.frames, 10);
+    for (int i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "k-%d", i);
+        get_and_release(cache, key, 4 * ROWS, i);
+    }
     must_be_clean(cache);
     fc_cache_close(cache);
 }
@@ -595,6 +631,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_frame_that_was_compressed_comes_back_the_same),
         cmocka_unit_test(frames_compress_before_they_are_dropped),
+        cmocka_unit_test(a_janitor_compresses_with_threads_beside_gets_and_forks),
         cmocka_unit_test(what_does_not_pay_is_dropped),
         cmocka_unit_test(noise_is_dropped_as_it_does_not_compress),
         cmocka_unit_test(a_cold_frame_is_replaced_deleted_touched_and_expires),
