@@ -145,6 +145,29 @@ def test_timeouts_are_checked(cache: framecache.Cache, timeout: Any) -> None:
         cache.get_or_compute("k", lambda: TABLE, timeout=timeout)
 
 
+def test_a_cold_frame_is_not_computed_again(cache: framecache.Cache) -> None:
+    cache.budget = "8MiB"
+    for number in range(20):
+        cache[f"k{number}"] = pa.table({"x": np.full(1 << 17, number)})
+    cold = [info["key"] for info in cache.infos() if info["cold"]]
+    assert len(cold) >= 3
+
+    async def afail() -> Any:
+        raise AssertionError("computed")
+
+    async def both() -> list[Any]:
+        calls = [cache.aget_or_compute(cold[0], afail) for _ in range(5)]
+        stale = cache.aget_or_compute(cold[1], afail, stale=60)
+        return await asyncio.gather(*calls, stale)
+
+    tables = [*asyncio.run(both()), cache.get_or_compute(cold[2], lambda: None)]
+    for table, key in zip(tables, [cold[0]] * 5 + cold[1:3], strict=True):
+        assert table["x"][-1].as_py() == int(key[1:])
+    with cache[cold[0]] as frame:
+        assert frame.rows == 1 << 17
+    del tables, table
+
+
 # ---- Threads ----
 
 
