@@ -68,6 +68,7 @@ CONTESTS = [
         huge=True,
     ),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
+    Contest("flights, compressed and back", "codec", (), GB),
 ]
 
 

@@ -56,6 +56,18 @@ TARGETS: list[Target] = [
     Target("60000_frames/first_get_cold", "... of frames not used since they were put"),
     Target("60000_frames/put_replace", "60,000 frames: replacing put", "at most", 1.3),
     Target("60000_frames/put_new", "60,000 frames: new put", "at most", 1.3),
+    Target("codec/all", "flights, compressed: times smaller"),
+    *(
+        Target(f"codec/{column}", f"... column {column}, and by LZ4 alone")
+        for column in (
+            "month day dep_time sched_dep_time dep_delay arr_delay carrier flight tailnum "
+            "origin air_time distance hour time_hour"
+        ).split()
+    ),
+    Target("codec/demote", "flights: demotion, with its file and checks", "at least", 0.8),
+    Target("codec/demote/shuffled", "... against LZ4 of bytes shuffled before"),
+    Target("codec/promote", "flights: promotion, to a mapped frame", "at least", 0.8),
+    Target("codec/promote/warm", "... against decoding to memory that is there"),
     Target(
         "1GB_reader/private", "one more reader of 1 GB: private memory", "at most", 0.01
     ),

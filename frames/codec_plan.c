@@ -197,6 +197,8 @@ static int add_segments(planner *p, const fc_frame *base) {
     for (uint32_t i = 0; i < setup->segment_count && !status; i++) {
         size_t count = 0;
         uint64_t bytes;
+        if (!setup->segment_bytes[i])
+            continue;
         while (first + count < p->range_count && p->ranges[first + count].segment == i)
             count++;
         const char *start = setup->source->segment(setup->context, i, &bytes, p->error);

@@ -6,8 +6,6 @@
  * tests/model/budget.pml. */
 #include "engine.h"
 
-#include <errno.h>
-
 #define SEQUENCE_BITS 24
 #define SEQUENCE_MASK ((1ull << SEQUENCE_BITS) - 1)
 
@@ -83,59 +81,4 @@ int fc__budget_repair(fc_cache *cache) {
     return atomic_compare_exchange_strong(&cache->control->used, &used, moved(used, sum))
                ? 1
                : FC_E_BUSY;
-}
-
-/* Half of what the file system holds, of the cgroup's limit, of the memory that is free
- * plus what the cache has of it already: the least rules. */
-static uint64_t automatic(const fc_cache *cache, const fc__filesystem *fs,
-                          uint32_t *rule) {
-    uint64_t least = fs->size_bytes / 2, cgroup = fc__os_cgroup_limit() / 2;
-    uint64_t held = cache->control ? fc__used_units(cache) * FC__PAGE : 0;
-    uint64_t memory = (fc__os_memory_available() + held) / 2;
-    *rule = FC__RULE_FILESYSTEM;
-    if (cgroup && cgroup < least) {
-        least = cgroup;
-        *rule = FC__RULE_CGROUP;
-    }
-    if (fs->memory && memory && memory < least) {
-        least = memory;
-        *rule = FC__RULE_MEMORY;
-    }
-    return least;
-}
-
-int fc__budget_resolve(fc_cache *cache, const fc__amount *amount, uint64_t *units,
-                       uint32_t *rule, fc_error *error) {
-    fc__filesystem fs;
-    if (fc__os_filesystem(cache->dir, &fs) < 0)
-        return fc__fail_errno(error, FC_E_SYSTEM, errno, "cannot ask the file system of %s",
-                              cache->settings.dir);
-    uint64_t bytes = amount->value;
-    *rule = FC__RULE_SETTING;
-    if (amount->unit == FC__PERCENT)
-        bytes = (uint64_t)((double)fs.size_bytes * (double)amount->value / 10000.0);
-    else if (amount->unit == FC__AUTO)
-        bytes = automatic(cache, &fs, rule);
-    *units = bytes / FC__PAGE;
-    if (*units <= fc__units(cache->control_bytes))
-        return fc__fail(error, FC_E_INVALID,
-                        "budget of %llu bytes is not more than the %llu that the cache's own "
-                        "index takes: raise FRAMECACHE_BUDGET or lower FRAMECACHE_CAPACITY%s",
-                        (unsigned long long)bytes,
-                        (unsigned long long)cache->control_bytes,
-                        fs.memory && fs.size_bytes <= (64ull << 20)
-                            ? " (this memory file system is small: a container has 64 MB of "
-                              "/dev/shm unless started with more, e.g. --shm-size=1g)"
-                            : "");
-    return 0;
-}
-
-void fc__budget_apply(fc_cache *cache, uint64_t units, uint32_t rule) {
-    const fc__amount *pool = &cache->settings.pool;
-    uint64_t kept = pool->unit == FC__PERCENT
-                        ? (uint64_t)((double)units * (double)pool->value / 10000.0)
-                        : pool->value / FC__PAGE;
-    atomic_store(&cache->control->budget_units, units);
-    atomic_store(&cache->control->budget_rule, rule);
-    atomic_store(&cache->control->pool_limit_units, kept);
 }

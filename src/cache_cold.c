@@ -97,7 +97,8 @@ static bool charge_to(fc__packing *p, uint64_t end) {
         return true;
     uint64_t least = need - p->charged_units;
     uint64_t more = least < CHARGE_UNITS ? CHARGE_UNITS : least;
-    if (p->spilled) {
+    if (p->spilled) { /* exactly: what is charged there drops others */
+        more = least;
         if (!fc__spill_charge(p->writer->cache, p->writer->record, more))
             return false;
     } else if (fc__charge(p->writer->cache, record, more)) {
@@ -149,6 +150,8 @@ static void pack_block(fc__packing *p, fc__block *block, void *work) {
         pthread_mutex_unlock(&p->mutex);
         return;
     }
+    uint64_t start = block->offset & ~(FC__PAGE - 1); /* one fault instead of many */
+    fc__os_populate(base + start, block->offset + block->raw_bytes - start);
     const void *stored = fc__codec_encode(block, base + block->offset, work);
     if (take_place(p, block, &error))
         return;
@@ -413,7 +416,7 @@ static uint64_t job_bytes(void *context, size_t job) {
     return ((fc__unpacking *)context)->blocks[job].raw_bytes;
 }
 
-static int run_job(void *context, size_t job, fc__write_fn write, void *write_context,
+static int run_job(void *context, size_t job, fc__write_fn sink, void *sink_context,
                    fc_error *error) {
     fc__unpacking *u = context;
     const fc__block *block = &u->blocks[job];
@@ -422,8 +425,8 @@ static int run_job(void *context, size_t job, fc__write_fn write, void *write_co
         return fc__fail(error, FC_E_NOMEM, "no memory to decompress a frame");
     int status = decode(u, job, b, error);
     if (!status)
-        status = write(write_context, block->segment, block->offset,
-                       b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
+        status = sink(sink_context, block->segment, block->offset,
+                      b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
     give_buffers(u, b);
     return status;
 }

@@ -70,7 +70,7 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
     fc__pack_content(packing, &content);
     status = worth && has_tags(handle, &writer)
                  ? fc__writer_put(&writer, &content, NULL, error)
-                 : FC_E_BUSY;
+                 : fc__fail(error, FC_E_BUSY, "not worth compressing");
     if (writer.source)
         fc__handle_release(writer.source);
     fc__pack_end(packing);
@@ -78,7 +78,8 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
 }
 
 static bool stopping(const fc_cache *cache) {
-    return atomic_load(&cache->helper_stop) && pthread_equal(pthread_self(), cache->helper);
+    return atomic_load(&cache->helper_running) && atomic_load(&cache->helper_stop) &&
+           pthread_equal(pthread_self(), cache->helper);
 }
 
 /* Before the work of compressing. Under the record lock, where an exclusive lease meets no
@@ -121,8 +122,11 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
     int result = compress(cache, handle, word, &error);
     if (result && stopping(cache))
         return FC__LEASED; /* a fork or the end waits for this thread: not now */
-    if (result)
+    if (result) {
+        fc__log(cache, FC_LEVEL_DEBUG, "record %06x is dropped, not compressed: %s", number,
+                error.message);
         return FC__BUSY;
+    }
     fc__count(cache, FC__COUNT_demoted, 1);
     return FC__DONE;
 }

@@ -167,7 +167,7 @@ static bool values_sound(const fc__control *c) {
     uint64_t budget = atomic_load(&c->budget_units);
     return budget > fc__units(c->control_bytes) && budget < 1ull << 52 &&
            atomic_load(&c->pool_limit_units) < 1ull << 52 && high <= 100 && low >= 1 &&
-           low <= high && atomic_load(&c->budget_rule) <= FC__RULE_MEMORY &&
+           low <= high && atomic_load(&c->budget_rule) <= FC__RULE_PRESSURE &&
            atomic_load(&c->copy_method) < 3 && shares_sound(c) &&
            atomic_load(&c->sequence) < 1ull << 56;
 }
@@ -456,6 +456,7 @@ int fc__control_attach(fc_cache *cache, fc_error *error) {
     cache->checksums = how != FC__CHECKSUM_OFF;
     cache->verify_maps = how == FC__CHECKSUM_MAP;
     cache->epoch = atomic_load(&cache->control->pressure);
+    cache->in_memory = fs.memory;
     return 0;
 }
 

@@ -122,12 +122,17 @@ struct fc_cache {
     pthread_mutex_t helper_mutex;
     pthread_t helper;
     _Atomic bool helper_running, helper_stop;
+    _Atomic bool helper_idle; /* it sleeps until it is woken */
     uint32_t helper_bit;
     fc__lock janitor; /* held by the elected one */
     /* Of housekeeping, which a tick and the helper may do at once. */
     _Atomic uint32_t housekeepings;
     _Atomic uint32_t pool_position, pool_rounds; /* rounds since it took a big record */
     _Atomic uint64_t seen_sequence;
+
+    bool in_memory; /* the file system is */
+    _Atomic int64_t room_until_ns; /* how long the reading of free memory holds */
+    _Atomic uint64_t room_bytes, room_small;
 
     _Atomic uint64_t counters[FC__COUNTERS]; /* not yet added to control */
     fc_cache *next, *previous;               /* all attached caches of this process */
@@ -232,15 +237,30 @@ int fc__charge(fc_cache *cache, fc__record *record, uint64_t units);
 void fc__uncharge(fc_cache *cache, fc__record *record, uint64_t units);
 /* 0: right already, 1: put right, FC_E_BUSY: somebody is at it. */
 int fc__budget_repair(fc_cache *cache);
+
+/* ---- machine.c: the budget `auto`, headroom ---- */
+
 /* From the setting to units; fills the rule. */
 int fc__budget_resolve(fc_cache *cache, const fc__amount *amount, uint64_t *units,
                        uint32_t *rule, fc_error *error);
 void fc__budget_apply(fc_cache *cache, uint64_t units, uint32_t rule);
+/* Brings a budget that is `auto` a step nearer to what the machine has now, and evicts down
+ * to it. At most once a second, whoever calls; true if it has changed. */
+bool fc__budget_follow(fc_cache *cache);
+/* Before pages are written or reserved: evicts until they are free, waits up to the setting
+ * reclaim_wait, or FC_E_NOSPACE. On file systems that are no memory: nothing. */
+int fc__headroom(fc_cache *cache, uint64_t bytes, fc_error *error);
+bool fc__has_headroom(fc_cache *cache, uint64_t bytes); /* evicts nothing */
+/* fc__os_reserve() in chunks, each with its headroom. */
+#define FC__CHUNK ((uint64_t)4 << 20)
+int fc__reserve(fc_cache *cache, int fd, uint64_t offset, uint64_t bytes,
+                fc_error *error);
 typedef enum fc__budget_rule {
     FC__RULE_SETTING,
     FC__RULE_FILESYSTEM,
     FC__RULE_CGROUP,
-    FC__RULE_MEMORY
+    FC__RULE_MEMORY,
+    FC__RULE_PRESSURE
 } fc__budget_rule;
 
 /* ---- reclaim.c: a frame's way out ---- */
@@ -302,6 +322,8 @@ double fc__record_worth(const fc__judge *judge, const fc__record *record, uint64
 int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage);
 int fc__fail_budget(fc_cache *cache, uint64_t asked_units, const fc__shortage *shortage,
                     fc_error *error);
+/* Frees `units` of what is used, as far as nobody holds it. */
+void fc__shed(fc_cache *cache, uint64_t units);
 /* Evicts from above the high watermark down to the low one. */
 void fc__evict_to_low(fc_cache *cache);
 /* One victim, so that a record or a slot comes free. `hash`: among this key's buckets. */
@@ -548,6 +570,8 @@ double fc__flight_elapsed(fc_cache *cache, fc__hash hash);
 
 void fc__helper_start(fc_cache *cache); /* if threads are allowed and none runs */
 void fc__helper_stop(fc_cache *cache);
+/* Wakes helpers that sleep because there was no frame; to be called when there is one. */
+void fc__rouse(fc_cache *cache);
 /* One round of the janitor's work. */
 void fc__housekeep(fc_cache *cache, bool full);
 /* Drops what the pressure epoch or replaced frames make useless here. */

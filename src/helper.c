@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define ROUND_NS    1000000000
+#define IDLE_NS     2000000000 /* of one that only looks whether the janitor lives */
 #define POOL_ROUNDS 120
 
 void fc__watch(fc_cache *cache) {
@@ -30,6 +31,7 @@ void fc__housekeep(fc_cache *cache, bool full) {
     uint64_t sequence = atomic_load(&cache->control->sequence);
     if (cache->read_only)
         return;
+    fc__budget_follow(cache);
     fc__expire(cache);
     fc__evict_to_low(cache);
     settle_pool(cache);
@@ -55,39 +57,72 @@ static bool any_frames(const fc_cache *cache) {
     return fc__used_units(cache) > fc__control_units(cache);
 }
 
+void fc__rouse(fc_cache *cache) {
+    if (atomic_load(&cache->control->asleep) && atomic_exchange(&cache->control->asleep, 0))
+        fc__notice(cache);
+}
+
 /* Once a second, however often watchers are woken: a key that is replaced all the time
- * under readers would otherwise have its janitor sweep all the time. And at least so
- * often: nobody wakes this thread for a first put, or when the janitor of all has died. */
-static void one_round(fc_cache *cache) {
-    fc__stats_flush(cache);
-    if (fc__control_present(cache, NULL) == 0 && elected(cache) && any_frames(cache))
+ * under readers would otherwise have its janitor sweep all the time. Nobody wakes this
+ * thread when the janitor of all has died, so it looks, but without frames nothing needs
+ * one. Returns how long it may sleep, -1: until it is woken. */
+static int64_t one_round(fc_cache *cache) {
+    bool flushed = fc__stats_flush(cache);
+    if (fc__control_present(cache, NULL))
+        return -1;
+    bool frames = any_frames(cache), janitor = frames && elected(cache);
+    if (janitor)
         fc__housekeep(cache, false);
+    else if (!frames)
+        fc__lock_release(cache, &cache->janitor); /* to whoever is awake */
+    return janitor || flushed ? ROUND_NS : frames ? IDLE_NS : -1;
+}
+
+/* Says first that it sleeps, then looks once more: either it sees the frame of a put, or
+ * the put sees that it sleeps. */
+static bool may_sleep(fc_cache *cache) {
+    atomic_store(&cache->helper_idle, true);
+    if (cache->read_only)
+        return true;
+    atomic_store(&cache->control->asleep, 1);
+    return !any_frames(cache);
 }
 
 static void *helper_main(void *argument) {
     fc_cache *cache = argument;
     uint32_t watched = atomic_load(&cache->control->notice) - 1;
-    int64_t due_ns = 0;
+    int64_t last_ns = fc__os_monotonic_ns(), pause_ns = 0; /* of the last round */
     while (!atomic_load(&cache->helper_stop)) {
         uint32_t notice = atomic_load(&cache->control->notice);
         if (notice != watched)
             fc__watch(cache);
         watched = notice;
-        if (fc__os_monotonic_ns() >= due_ns) {
-            one_round(cache);
-            due_ns = fc__os_monotonic_ns() + ROUND_NS;
+        int64_t left_ns = last_ns + pause_ns - fc__os_monotonic_ns();
+        if (left_ns <= 0) {
+            last_ns = fc__os_monotonic_ns();
+            pause_ns = left_ns = one_round(cache);
         }
-        int64_t left_ns = due_ns - fc__os_monotonic_ns();
-        if (left_ns > 0 && !atomic_load(&cache->helper_stop))
+        if (pause_ns < 0 && !may_sleep(cache))
+            left_ns = ROUND_NS;
+        if (!atomic_load(&cache->helper_stop))
             fc__os_wait(&cache->control->notice, notice, left_ns, 1u | cache->helper_bit);
+        atomic_store(&cache->helper_idle, false);
+        if (pause_ns < 0) /* woken for a reason: the next round is due */
+            pause_ns = ROUND_NS;
     }
     fc__lock_release(cache, &cache->janitor);
     return NULL;
 }
 
 void fc__helper_start(fc_cache *cache) {
-    if (atomic_load_explicit(&cache->helper_running, memory_order_relaxed) ||
-        !cache->threads_allowed || atomic_load(&cache->closed))
+    if (atomic_load_explicit(&cache->helper_running, memory_order_relaxed)) {
+        /* It may sleep for ever, and the caller is about to count something. */
+        if (atomic_load_explicit(&cache->helper_idle, memory_order_relaxed) &&
+            atomic_exchange(&cache->helper_idle, false))
+            fc__os_wake(&cache->control->notice, cache->helper_bit);
+        return;
+    }
+    if (!cache->threads_allowed || atomic_load(&cache->closed))
         return;
     pthread_mutex_lock(&cache->helper_mutex);
     if (!atomic_load(&cache->helper_running)) {

@@ -157,6 +157,9 @@ typedef struct fc__control {
     _Alignas(64) _Atomic uint64_t turnover; /* bytes evicted over the budget: 32.32 */
     _Atomic uint64_t pool_units;            /* a gauge, put right by each sweep */
     _Atomic uint64_t shares[3]; /* what the policy has learnt: bits of doubles */
+    _Atomic int64_t followed_ns; /* when `auto` was last looked at, CLOCK_MONOTONIC */
+    _Atomic uint32_t asleep; /* a helper sleeps until there are frames */
+    uint32_t reserved_policy;
 
     _Alignas(64) _Atomic uint32_t hints_big[FC__HINTS_BIG]; /* record + 1, or 0 */
     _Atomic uint32_t hints_small[FC__HINTS_SMALL];

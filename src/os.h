@@ -94,6 +94,17 @@ void fc__os_boot_id(char out[40]); /* all zero where there is none */
 uint64_t fc__os_random(void);
 uint64_t fc__os_memory_available(void); /* MemAvailable; 0 if not told */
 uint64_t fc__os_cgroup_limit(void);     /* the least memory limit above us; 0: none */
+typedef struct fc__cgroup {
+    uint64_t limit_bytes; /* the least memory limit above us; 0: none */
+    uint64_t free_bytes;  /* the least that is free within any of them */
+} fc__cgroup;
+fc__cgroup fc__os_cgroup(void);
+/* Percent of the last ten seconds in which some process stalled for memory (PSI), here or
+ * in our cgroup; 0 where that is not told. */
+double fc__os_memory_pressure(void);
+#ifdef FC_FAULTS
+extern const char *fc__os_machine_root; /* for tests: in front of /proc and /sys/fs/cgroup */
+#endif
 uint32_t fc__os_cores(void);
 uint64_t fc__os_descriptors(void); /* open in this process; 0 if not told */
 

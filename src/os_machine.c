@@ -51,9 +51,18 @@ int fc__os_filesystem(int dir, fc__filesystem *out) {
     return 0;
 }
 
+#ifdef FC_FAULTS
+const char *fc__os_machine_root = "";
+#define ROOT fc__os_machine_root
+#else
+#define ROOT ""
+#endif
+
 /* A small file as text, NUL-terminated; false if it cannot be read. */
 static bool read_text(const char *path, char *text, size_t size) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char full[5200];
+    snprintf(full, sizeof full, "%s%s", ROOT, path);
+    int fd = open(full, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t bytes = read(fd, text, size - 1);
@@ -89,56 +98,126 @@ uint64_t fc__os_memory_available(void) {
     return kib * 1024;
 }
 
-/* The limit in one cgroup directory, or 0. "max", and v1's huge number, mean none. */
-static uint64_t limit_of(const char *directory, const char *file) {
-    char path[5000], text[64];
+/* ---- Memory cgroups, v1 and v2 ---- */
+
+/* The names that the two versions have for the same. */
+typedef struct hierarchy {
+    const char *mount, *limit, *usage, *inactive, *active;
+} hierarchy;
+
+static const hierarchy version1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+                                   "memory.usage_in_bytes", "\ntotal_inactive_file ",
+                                   "\ntotal_active_file "};
+static const hierarchy version2 = {"/sys/fs/cgroup", "memory.max", "memory.current",
+                                   "\ninactive_file ", "\nactive_file "};
+
+/* The number in a file of a cgroup's directory, or 0. "max", and v1's huge number, mean
+ * none. */
+static uint64_t number_in(const char *directory, const char *file) {
+    char path[5000], text[64], *end;
     snprintf(path, sizeof path, "%s/%s", directory, file);
     if (!read_text(path, text, sizeof text))
         return 0;
-    char *end;
     unsigned long long value = strtoull(text, &end, 10);
     return end == text || value >= 1ull << 60 ? 0 : value;
 }
 
-/* The least limit from `leaf` up to the mount point. */
-static uint64_t least_limit(const char *mount, const char *leaf, const char *file) {
+static uint64_t field_of(const char *text, const char *name) {
+    const char *found = strstr(text, name);
+    return found ? strtoull(found + strlen(name), NULL, 10) : 0;
+}
+
+/* What is not used, and pages of files on disk, which the kernel drops before it kills: all
+ * that were used once, half of the others. Pages of tmpfs are not among them. */
+static uint64_t free_in(const char *directory, const hierarchy *h, uint64_t limit) {
+    char path[5000], text[8192];
+    uint64_t usage = number_in(directory, h->usage), files = 0;
+    snprintf(path, sizeof path, "%s/memory.stat", directory);
+    if (read_text(path, text, sizeof text))
+        files = field_of(text, h->inactive) + field_of(text, h->active) / 2;
+    usage = usage > files ? usage - files : 0;
+    return limit > usage ? limit - usage : 0;
+}
+
+/* Calls visit for each directory from `leaf` up to the mount point. */
+static void walk_up(const hierarchy *h, const char *leaf, void *context,
+                    void (*visit)(void *, const hierarchy *, const char *)) {
     char path[4608];
-    uint64_t least = 0;
-    snprintf(path, sizeof path, "%s%s", mount, leaf);
-    size_t stop = strlen(mount);
+    snprintf(path, sizeof path, "%s%s", h->mount, leaf);
+    size_t stop = strlen(h->mount);
     for (;;) {
-        uint64_t limit = limit_of(path, file);
-        if (limit && (!least || limit < least))
-            least = limit;
+        visit(context, h, path);
         char *slash = strrchr(path, '/');
         if (!slash || (size_t)(slash - path) < stop)
-            return least;
+            return;
         *slash = 0;
     }
 }
 
 /* Lines of /proc/self/cgroup are "id:controllers:path"; v2's is "0::path" (cgroups(7)).
  * In a container the path may be the host's and not be there: the mount itself counts. */
-uint64_t fc__os_cgroup_limit(void) {
+static void each_cgroup(void *context,
+                        void (*visit)(void *, const hierarchy *, const char *)) {
     char text[8192], *save = NULL;
-    uint64_t least = 0;
     if (!read_text("/proc/self/cgroup", text, sizeof text))
-        return 0;
+        return;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         char *controllers = strchr(line, ':');
         char *path = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!path)
             continue;
         *path++ = 0;
-        uint64_t limit = 0;
         if (strcmp(controllers, ":") == 0)
-            limit = least_limit("/sys/fs/cgroup", path, "memory.max");
+            walk_up(&version2, path, context, visit);
         else if (strstr(controllers, "memory"))
-            limit = least_limit("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");
-        if (limit && (!least || limit < least))
-            least = limit;
+            walk_up(&version1, path, context, visit);
     }
-    return least;
+}
+
+static void visit_limit(void *context, const hierarchy *h, const char *directory) {
+    fc__cgroup *out = context;
+    uint64_t limit = number_in(directory, h->limit);
+    if (!limit)
+        return;
+    uint64_t left = free_in(directory, h, limit);
+    if (!out->limit_bytes || left < out->free_bytes)
+        out->free_bytes = left;
+    if (!out->limit_bytes || limit < out->limit_bytes)
+        out->limit_bytes = limit;
+}
+
+fc__cgroup fc__os_cgroup(void) {
+    fc__cgroup out = {0};
+    each_cgroup(&out, visit_limit);
+    return out;
+}
+
+uint64_t fc__os_cgroup_limit(void) {
+    return fc__os_cgroup().limit_bytes;
+}
+
+/* "some avg10=0.00 avg60=..." (Documentation/accounting/psi.rst). */
+static double pressure_in(const char *path) {
+    char text[512];
+    double percent = 0;
+    if (read_text(path, text, sizeof text))
+        sscanf(text, "some avg10=%lf", &percent);
+    return percent;
+}
+
+static void visit_pressure(void *context, const hierarchy *h, const char *directory) {
+    double *most = context;
+    char path[5000];
+    snprintf(path, sizeof path, "%s/memory.pressure", directory);
+    double percent = h == &version2 ? pressure_in(path) : 0;
+    if (percent > *most)
+        *most = percent;
+}
+
+double fc__os_memory_pressure(void) {
+    double most = pressure_in("/proc/pressure/memory");
+    each_cgroup(&most, visit_pressure);
+    return most;
 }
 
 /* "7: FLOCK  ADVISORY  READ 5201 00:1b:3564216 0 EOF" (proc_locks(5)). */

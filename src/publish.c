@@ -229,6 +229,7 @@ int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units
     if (status)
         return status;
     fc__lock_release(cache, &writer->lock);
+    fc__rouse(cache);
     if (!p.handle)
         fc__os_lease(writer->manifest, FC__UNLOCK);
     fc__fd_close(writer->manifest);

@@ -209,10 +209,14 @@ static void evict_own_old(fc__writer *writer, uint64_t units) {
 static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
     fc_cache *cache = writer->cache;
     fc__shortage shortage = {0};
+    if (!writer->cold) /* which is the making of room already */
+        fc__budget_follow(cache);
     for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
         if (fc__charge(cache, record_of(writer), units) == 0)
             return 0;
-        if (writer->cold || fc__make_room(cache, units, &shortage))
+        if (writer->cold)
+            return fc__fail(error, FC_E_BUDGET, "no room for a compressed frame");
+        if (fc__make_room(cache, units, &shortage))
             break;
     }
     return fc__fail_budget(cache, units, &shortage, error);
@@ -353,6 +357,8 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     if (s.units > has)
         status = charge(writer, s.units - has, error);
     FC__STEP("put-charged");
+    if (!status && !writer->recycled && !writer->cold)
+        status = fc__headroom(writer->cache, s.file_bytes, error);
     if (!status)
         status = open_manifest(writer, error);
     if (!status)
@@ -438,13 +444,14 @@ int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **
     int fd = ground->start ? fc__fd_open(cache->frames, name, O_RDWR, 0)
                            : fc__create_file(cache, name);
     void *start = NULL;
-    if (fd >= 0 && fc__os_reserve(fd, ground->bytes, more) == 0) {
+    if (fd >= 0 && (status = fc__reserve(cache, fd, ground->bytes, more, error)) == 0) {
         start = fc__os_map(fd, want, FC__MAP_WRITE);
         if (start && cache->settings.huge)
             fc__os_huge(start, want);
     }
     if (!start) {
-        status = fc__fail_write(cache, errno, "reserving memory for a build", error);
+        if (!status)
+            status = fc__fail_write(cache, errno, "reserving memory for a build", error);
         if (fd >= 0) /* back to what it was, so that the charge fits the disk */
             fc__os_truncate(fd, ground->bytes);
         fc__fd_close(fd);

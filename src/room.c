@@ -13,7 +13,9 @@ typedef struct eviction {
     uint64_t units;     /* that must fit */
     uint64_t goal;      /* used + units is to come down to this */
     uint64_t big_units; /* victims above this go only while the units do not fit */
+    uint64_t spare_units; /* and these, where the next victim is compressed to */
     uint64_t freed;     /* records */
+    bool drop;          /* rather than compress: there is no memory to do that in */
     bool leased, busy;  /* met on the way */
     bool epoch_moved;
 } eviction;
@@ -89,8 +91,11 @@ static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
 }
 
 /* Compressed if that pays, else dropped. */
-static fc__reclaimed retire(fc_cache *cache, const fc__candidate *victim) {
+static fc__reclaimed retire(const eviction *e, const fc__candidate *victim) {
+    fc_cache *cache = e->cache;
     fc__record *record = &cache->records[victim->id];
+    if (e->drop || !fc__has_headroom(cache, victim->units * FC__PAGE))
+        return evict(cache, victim);
     fc__table_drop_key(cache, hash_of(record),
                        fc__record_word(record, victim->id, victim->status));
     fc__reclaimed result = fc__demote(cache, victim->id, victim->status);
@@ -115,7 +120,7 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
     int64_t end = fc__os_monotonic_ns() + GRACE_NS;
     fc__reclaimed result;
     move_epoch(e);
-    while ((result = retire(e->cache, victim)) == FC__LEASED &&
+    while ((result = retire(e, victim)) == FC__LEASED &&
            fc__os_monotonic_ns() < end)
         fc__os_sleep_ns(200000);
     if (result == FC__DONE)
@@ -133,9 +138,10 @@ static void evict_batch(eviction *e, fc__victims *victims) {
     gather(e->cache, victims);
     for (size_t i = 0; i < victims->count && !reached(e); i++) {
         const fc__candidate *victim = &victims->heap[i];
-        if (fits(e) && victim->units > e->big_units)
+        if (fc__budget_fits(e->cache, e->units + e->spare_units) &&
+            victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
-        fc__reclaimed result = retire(e->cache, victim);
+        fc__reclaimed result = retire(e, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
             evict_leased(e, victim);
         else if (result == FC__LEASED)
@@ -171,7 +177,8 @@ static eviction eviction_for(fc_cache *cache, uint64_t units) {
     return (eviction){.cache = cache,
                       .units = units,
                       .goal = units <= low / 2 ? low : budget,
-                      .big_units = budget / 64};
+                      .big_units = budget / 64,
+                      .spare_units = cache->settings.cold ? budget / 32 : 0};
 }
 
 static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
@@ -263,6 +270,19 @@ void fc__evict_to_low(fc_cache *cache) {
     eviction e = eviction_for(cache, 0);
     e.big_units = budget; /* the low mark is the goal, whatever the size */
     fc__pool_trim(cache, budget - high, false);
+    if (!reached(&e))
+        evict_until(&e);
+}
+
+void fc__shed(fc_cache *cache, uint64_t units) {
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    uint64_t used = fc__used_units(cache), least = fc__control_units(cache);
+    eviction e = eviction_for(cache, 0);
+    e.goal = used > units + least ? used - units : least;
+    e.big_units = budget;
+    e.drop = true;
+    fc__table_drop_idle(cache, true);
+    fc__pool_trim(cache, budget > e.goal ? budget - e.goal : 0, false);
     if (!reached(&e))
         evict_until(&e);
 }

@@ -51,17 +51,30 @@ typedef struct output {
     copy *copy;
     int fd;
     char *map; /* or NULL */
+    bool fresh; /* takes new pages */
     char *gathered;
     uint64_t at;
     size_t count;
 } output;
 
+static int write_chunks(output *o, const char *data, size_t bytes, uint64_t offset,
+                        fc_error *error) {
+    fc_cache *cache = o->copy->writer->cache;
+    for (size_t part; bytes; bytes -= part, data += part, offset += part) {
+        part = bytes < FC__CHUNK ? bytes : FC__CHUNK;
+        int status = o->fresh ? fc__headroom(cache, part, error) : 0;
+        if (status)
+            return status;
+        if (fc__os_write(o->fd, data, part, offset) < 0)
+            return fc__fail_write(cache, errno, "a segment", error);
+    }
+    return 0;
+}
+
 static int flush(output *o, fc_error *error) {
     size_t count = o->count;
     o->count = 0;
-    if (count && fc__os_write(o->fd, o->gathered, count, o->at) < 0)
-        return fc__fail_write(o->copy->writer->cache, errno, "a segment", error);
-    return 0;
+    return write_chunks(o, o->gathered, count, o->at, error);
 }
 
 #define STREAM_BYTES ((size_t)1 << 20)
@@ -115,9 +128,7 @@ static int write_segment(void *context, uint32_t segment, uint64_t offset, const
     if (status)
         return status;
     if (direct)
-        return fc__os_write(o->fd, data, bytes, offset) == 0
-                   ? 0
-                   : fc__fail_write(o->copy->writer->cache, errno, "a segment", error);
+        return write_chunks(o, data, bytes, offset, error);
     if (!o->count)
         o->at = offset;
     memcpy(o->gathered + o->count, data, bytes);
@@ -184,6 +195,7 @@ static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
                         &recycled);
     if (o.fd < 0)
         return fc__fail_write(c->writer->cache, errno, "a segment", error);
+    o.fresh = !recycled;
     FC__STEP("put-segment");
     int status = run_jobs(c, u, &o, error);
     fc__fd_close(o.fd);

@@ -53,7 +53,8 @@ static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
 }
 
 int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
-    static const char *const rules[] = {"setting", "filesystem", "cgroup", "memory"};
+    static const char *const rules[] = {"setting", "filesystem", "cgroup", "memory",
+                                        "pressure"};
     fc_stats out = {.size = stats ? stats->size : 0};
     fc__table_stats table;
     if (!stats || stats->size < offsetof(fc_stats, frames))
@@ -69,7 +70,7 @@ int fc_cache_stats(fc_cache *cache, fc_stats *stats, fc_error *error) {
     for (uint32_t i = 0; i < cache->capacity; i++)
         add_record(cache, i, &out);
     uint32_t rule = atomic_load(&c->budget_rule);
-    strcpy(out.budget_rule, rules[rule <= FC__RULE_MEMORY ? rule : 0]);
+    strcpy(out.budget_rule, rules[rule <= FC__RULE_PRESSURE ? rule : 0]);
     out.capacity_frames = cache->capacity;
     out.budget_bytes = atomic_load(&c->budget_units) * FC__PAGE;
     out.used_bytes = fc__used_units(cache) * FC__PAGE;

@@ -475,7 +475,8 @@ FC_API void fc_cursor_close(fc_cursor *cursor);
  * Processes add theirs about once a second; one that is killed loses its last second. */
 typedef struct fc_stats {
     size_t size;
-    char budget_rule[24]; /* what limits: "setting", "filesystem", "cgroup", "memory" */
+    char budget_rule[24]; /* what limits: "setting", "filesystem", "cgroup", "memory",
+                           * "pressure" */
 #define FC_X(name, kind) uint64_t name;
     FC_STATS(FC_X)
 #undef FC_X

@@ -6,11 +6,30 @@ None is the cache's default (``FRAMECACHE_TTL``), and 0 or less is a ValueError.
 used from any thread and after fork. The GIL is released around what may block or copy.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypedDict, TypeVar, final, overload
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    final,
+    overload,
+)
 
 import numpy as np
 import pandas as pd
@@ -18,6 +37,9 @@ import polars as pl
 import pyarrow as pa
 
 D = TypeVar("D")
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+T = TypeVar("T")
 Key = str | bytes
 Duration = float | str | timedelta
 Reason = Literal["never", "expired", "evicted", "deleted", "invalidated", "corrupt"]
@@ -94,11 +116,16 @@ class Info(TypedDict):
     rows: int
     columns: int
     bytes: int
+    shared_bytes: int  # of these in columns that other frames hold too; 0 in infos()
     created: float  # seconds since 1970
     used: float
     expires: float | None
+    stale_until: float | None
     cost: float | None  # seconds
     uses: int
+    stale: bool
+    cold: bool
+    tags: list[str]
     leased: bool | None  # by anybody; None, from Cache.info(): not looked for
 
 @final
@@ -160,6 +187,8 @@ class Frame:
     def nbytes(self) -> int: ...
     @property
     def info(self) -> Info: ...
+    @property
+    def is_stale(self) -> bool: ...
     def __len__(self) -> int: ...
     def __getitem__(self, column: str | int) -> Column: ...
     def select(self, columns: Sequence[str | int]) -> Frame: ...
@@ -171,6 +200,7 @@ class Frame:
     ) -> pd.DataFrame: ...
     def to_polars(self) -> pl.DataFrame: ...
     def to_arrow(self) -> pa.Table: ...
+    def to_value(self) -> Any: ...  # the kind that was put
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_array__(
         self, requested_schema: object | None = None
@@ -209,7 +239,34 @@ class Builder:
         traceback: TracebackType | None,
     ) -> None: ...
 
-# ---- Cache ----
+# ---- memoize ----
+
+class CacheInfo(TypedDict):  # of this process
+    hits: int
+    misses: int
+    stale_hits: int
+    computed: int
+
+class Memoized(Generic[P, R]):
+    __wrapped__: Callable[P, R]
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any: ...
+    def cache_key(self, *args: Any, **kwargs: Any) -> str: ...
+    def cache_clear(self, *args: Any, **kwargs: Any) -> int: ...  # none: all results
+    def cache_info(self) -> CacheInfo: ...
+
+class AsyncMemoized(Memoized[P, Coroutine[Any, Any, R]]):
+    """Of a coroutine function; each call gives a new coroutine."""
+
+class _Memoize(Protocol):
+    @overload
+    def __call__(
+        self, f: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncMemoized[P, R]: ...
+    @overload
+    def __call__(self, f: Callable[P, R], /) -> Memoized[P, R]: ...
+
+# ---- Cache and namespace ----
 
 class Finding(TypedDict):
     level: Literal["error", "warning", "info"]
@@ -217,7 +274,116 @@ class Finding(TypedDict):
     text: str
     remedy: str | None
 
-class Cache:
+class _Store:
+    """What a Cache and a Namespace have in common."""
+
+    def put(
+        self,
+        key: Key,
+        value: Table,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        sliding: bool = False,
+        tags: Iterable[str] = (),
+        cost: float | None = None,
+        expect: Frame | None = None,  # ConflictError unless this frame is still the key's
+    ) -> Frame: ...
+    def add(
+        self,
+        key: Key,
+        value: Table,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+    ) -> bool: ...  # False: the key is there already
+    @overload
+    def get(self, key: Key, *, stale: bool = False) -> Frame | None: ...
+    @overload
+    def get(self, key: Key, default: D, *, stale: bool = False) -> Frame | D: ...
+    def get_or_compute(
+        self,
+        key: Key,
+        compute: Callable[[], T],
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+        timeout: float | None = None,  # seconds to wait for another's compute
+    ) -> T: ...
+    async def aget_or_compute(
+        self,
+        key: Key,
+        compute: Callable[[], Awaitable[T]],
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+        timeout: float | None = None,
+    ) -> T: ...
+    @overload
+    def memoize(
+        self, f: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncMemoized[P, R]: ...
+    @overload
+    def memoize(self, f: Callable[P, R], /) -> Memoized[P, R]: ...
+    @overload
+    def memoize(
+        self,
+        f: None = None,
+        /,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        key: Callable[..., Key] | None = None,
+        ignore: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> _Memoize: ...
+    def build(
+        self,
+        key: Key,
+        schema: ArrowSchema | Mapping[str, str | np.dtype[Any] | type],
+        rows: int,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+    ) -> Builder: ...
+    def delete(self, key: Key) -> bool: ...
+    def delete_tag(self, *tags: str) -> int: ...
+    def delete_prefix(self, prefix: Key) -> int: ...
+    def clear(self) -> int: ...
+    def touch(self, key: Key, ttl: Duration | None = None) -> bool: ...
+    def next_frame(
+        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
+    ) -> Frame: ...  # waits until the key has another frame than `after`; WaitTimeout
+    async def anext_frame(
+        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
+    ) -> Frame: ...
+    def info(self, key: Key) -> Info: ...
+    def keys(self, prefix: Key = "") -> Iterator[str]: ...  # a snapshot
+    def infos(self, prefix: Key = "") -> Iterator[Info]: ...
+    def __getitem__(self, key: Key, /) -> Frame: ...  # raises MissError
+    def __setitem__(self, key: Key, value: Table) -> None: ...
+    def __delitem__(self, key: Key) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+@final
+class Namespace(_Store):
+    """Keys under a prefix, with a tag of its own, so that ``clear`` costs one tag."""
+
+    def __init__(self, cache: Cache, name: str) -> None: ...
+    @property
+    def cache(self) -> Cache: ...
+    @property
+    def name(self) -> str: ...
+
+class Cache(_Store):
     """Attaches to a cache directory. Arguments win over FRAMECACHE_* variables."""
 
     def __init__(
@@ -229,12 +395,16 @@ class Cache:
         watermarks: str | None = None,
         capacity: int | None = None,
         pool: int | str | None = None,
+        cold: bool | None = None,
+        spill_dir: str | PathLike[str] | None = None,
+        spill_budget: int | str | None = None,
         checksum: Literal["off", "commit", "map"] | None = None,
         threads: int | None = None,
         populate: bool | None = None,
         huge: Literal["off", "advise"] | None = None,
         mode: int | str | None = None,
         janitor: bool | None = None,
+        flight_max: Duration | None = None,
         reclaim_wait: Duration | None = None,
         read_only: bool = False,
         create: bool = True,
@@ -248,51 +418,12 @@ class Cache:
     def budget(self) -> int: ...
     @budget.setter
     def budget(self, value: int | str) -> None: ...
-    def put(
-        self,
-        key: Key,
-        value: Table,
-        *,
-        ttl: Duration | None = None,
-        cost: float | None = None,
-        expect: Frame | None = None,  # ConflictError unless this frame is still the key's
-    ) -> Frame: ...
-    def add(
-        self, key: Key, value: Table, *, ttl: Duration | None = None
-    ) -> bool: ...  # False: the key is there already
-    @overload
-    def get(self, key: Key) -> Frame | None: ...
-    @overload
-    def get(self, key: Key, default: D) -> Frame | D: ...
-    def build(
-        self,
-        key: Key,
-        schema: ArrowSchema | Mapping[str, str | np.dtype[Any] | type],
-        rows: int,
-        *,
-        ttl: Duration | None = None,
-    ) -> Builder: ...
-    def delete(self, key: Key) -> bool: ...
-    def delete_prefix(self, prefix: Key) -> int: ...
-    def clear(self) -> int: ...
-    def touch(self, key: Key, ttl: Duration | None = None) -> bool: ...
-    def next_frame(
-        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
-    ) -> Frame: ...  # waits until the key has another frame than `after`; WaitTimeout
-    def info(self, key: Key) -> Info: ...
-    def keys(self, prefix: Key = "") -> Iterator[str]: ...  # a snapshot
-    def infos(self, prefix: Key = "") -> Iterator[Info]: ...
+    def namespace(self, name: str) -> Namespace: ...
     def stats(self) -> dict[str, int | str]: ...  # the fields of fc_stats
     def verify(self, *, data: bool = False) -> list[Finding]: ...
     def collect(self) -> None: ...  # `framecache gc`
     def tick(self) -> float: ...  # seconds until the next is due
     def close(self) -> None: ...
-    def __getitem__(self, key: Key, /) -> Frame: ...  # raises MissError
-    def __setitem__(self, key: Key, value: Table) -> None: ...
-    def __delitem__(self, key: Key) -> None: ...
-    def __contains__(self, key: object, /) -> bool: ...
-    def __iter__(self) -> Iterator[str]: ...
-    def __len__(self) -> int: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -302,3 +433,4 @@ class Cache:
     ) -> None: ...
 
 def doctor(dir: str | PathLike[str] | None = None) -> list[Finding]: ...
+def content_hash(value: Any) -> bytes: ...  # 16 bytes, the same in every process

@@ -49,6 +49,12 @@ class Cache(_core.Cache, Computing):
         Frames at most, a power of two; a cache keeps the one it was created with.
     pool : int or str, optional
         Bytes, or percent of the budget, kept for recycling.
+    cold : bool, optional
+        Whether frames are compressed before they are dropped.
+    spill_dir : path, optional
+        Where compressed frames go: an absolute path, on a disk perhaps.
+    spill_budget : int or str, optional
+        Bytes for them there.
     checksum : {"off", "commit", "map"}, optional
     threads : int, optional
         Threads that copy.
@@ -87,6 +93,9 @@ class Cache(_core.Cache, Computing):
         watermarks: str | None = None,
         capacity: int | None = None,
         pool: int | str | None = None,
+        cold: bool | None = None,
+        spill_dir: str | PathLike[str] | None = None,
+        spill_budget: int | str | None = None,
         checksum: str | None = None,
         threads: int | None = None,
         populate: bool | None = None,
@@ -101,7 +110,8 @@ class Cache(_core.Cache, Computing):
     ) -> None:
         given = {
             "dir": dir, "budget": budget, "ttl": ttl, "watermarks": watermarks,
-            "capacity": capacity, "pool": pool, "checksum": checksum, "threads": threads,
+            "capacity": capacity, "pool": pool, "cold": cold, "spill_dir": spill_dir,
+            "spill_budget": spill_budget, "checksum": checksum, "threads": threads,
             "populate": populate, "huge": huge, "mode": mode, "janitor": janitor,
             "flight_max": flight_max, "reclaim_wait": reclaim_wait,
         }  # fmt: skip

@@ -1,8 +1,8 @@
 """Single flight: of all callers of the machine that miss a key, one computes it.
 
-Who may compute is decided by the C library, without waiting. The waiting is done here, in
-short steps: a thread gives up the GIL for 50 ms at most, so that signals get through and a
-dead owner is replaced; a coroutine or a greenlet sleeps, so that its loop goes on.
+Who may compute is decided by the C library, without waiting. The waiting is done here,
+in short steps: a thread gives up the GIL for 50 ms at most, so that signals get through
+and a dead owner is replaced; a coroutine or a greenlet sleeps, so that its loop goes on.
 
 A context (contextvars) knows what it computes itself, since many coroutines and greenlets
 share a thread. It never waits inside a compute, or two keys computed crosswise would wait
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Key = str | bytes
 
-_GET_STALE, _FLIGHT_SECOND = 1, 16
+_GET_STALE, _GET_NOWAIT, _FLIGHT_SECOND = 1, 4, 16
 _WAIT_MS = 50  # a waiting thread looks this often for signals and dead owners
 _NAP_S = 0.010  # a waiting coroutine or greenlet looks at least this often
 _LARGE_BYTES = 4 << 20  # a loop does not convert more than this itself
@@ -98,7 +98,7 @@ class Counts:
 class Call:
     """One call for a key; what to do next, but for the waiting."""
 
-    __slots__ = ("cache", "counts", "flags", "key", "limit", "policy", "started")
+    __slots__ = ("cache", "cold", "counts", "flags", "key", "limit", "policy", "started")
 
     def __init__(
         self, cache: Cache, key: Key, policy: Policy, counts: Counts | None = None
@@ -109,6 +109,7 @@ class Call:
         self.flags = _GET_STALE if policy.stale_ms else 0
         self.limit = cache._flight_limit if policy.timeout is None else policy.timeout
         self.counts = Counts() if counts is None else counts
+        self.cold = False
         self.started = 0.0  # waiting since; 0: has not waited
 
     @property
@@ -117,8 +118,11 @@ class Call:
         raw = key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape")
         return self.cache.dir, raw
 
-    def attempt(self) -> tuple[Frame | None, Flight | None]:
-        """A frame to serve, a flight to compute in, both; or neither: wait."""
+    def attempt(self, fast: bool = False) -> tuple[Frame | None, Flight | None]:
+        """A frame to serve, a flight to compute in, both; or neither: wait.
+
+        `fast`: neither too, and `cold` set, if the frame must be decompressed first.
+        """
         mine = _own.get()
         nested = False
         if mine:
@@ -127,15 +131,24 @@ class Call:
             place = self.place
             if any(flight.place == place for flight in mine):
                 return self._of_own_key(), None
-        begun = self.cache._flight_begin(self.key, self.flags)
-        if not self.started:
+        begun = self.cache._flight_begin(
+            self.key, self.flags | (_GET_NOWAIT if fast else 0)
+        )
+        self.cold = fast and begun is None and self._may_be_cold()
+        if not (self.started or self.cold):
             self._count(begun)
         if isinstance(begun, Frame):
             return begun, None
         if isinstance(begun, tuple):
             return begun[1], Flight(self.cache, self.place, begun[0])
-        here = begun is False and asyncio._get_running_loop() is not None
+        if self.cold:
+            return None, None
+        here = begun is False and not fast and asyncio._get_running_loop() is not None
         return None, self._second(nested, here)
+
+    def _may_be_cold(self) -> bool:
+        """There is a frame, or may be a stale one, so it is not that another computes."""
+        return bool(self.flags) or self.cache._wait(self.key, 0, 0)
 
     def _count(self, begun: Any) -> None:
         frame = begun[1] if isinstance(begun, tuple) else begun
@@ -150,8 +163,8 @@ class Call:
         frame: Frame | None = self.cache.get(self.key, stale=bool(self.flags))
         if frame is None:
             raise DeadlockError(
-                f"this context is computing key {key_text(self.key)!r} already: a compute "
-                "must not ask for its own key"
+                f"this context is computing key {key_text(self.key)!r} already: a "
+                "compute must not ask for its own key"
             )
         return frame
 
@@ -183,8 +196,8 @@ class Call:
     def store(self, value: Any, cost: float) -> Frame:
         if not is_table(value):
             raise TypeError(
-                f"the compute of {key_text(self.key)!r} gave a {type(value).__name__}: only "
-                "tables (pandas, polars, pyarrow, Arrow streams, a Frame) can be kept so far"
+                f"the compute of {key_text(self.key)!r} gave a {type(value).__name__}: "
+                "only tables (pandas, polars, pyarrow, Arrow streams, Frames) can be kept"
             )
         return self.cache._store(self.key, value, self.policy.options(cost))
 
@@ -193,9 +206,7 @@ class Call:
         try:
             return serve(self.store(value, cost))
         except (BudgetError, NoSpaceError) as error:
-            _log.warning(
-                "computed %r, but cannot keep it: %s", key_text(self.key), error
-            )
+            _log.warning("computed %r, but cannot keep it: %s", key_text(self.key), error)
             return value
 
 
@@ -216,22 +227,25 @@ def _greenlets() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("time"))
 
 
-def wait(cache: Cache, key: Key, sequence: int, seconds: float) -> None:
-    """Until the key has another frame, or a while; both at once happen."""
-    if _greenlets():
-        time.sleep(max(0.0, min(_NAP_S, seconds)))
-    elif cache._wait(key, sequence, max(1, min(_WAIT_MS, int(seconds * 1000)))):
-        time.sleep(0.0005)  # if the frame cannot be had in spite of that: no busy loop
+def wait(cache: Cache, key: Key, sequence: int, seconds: float) -> bool:
+    """Until the key has another frame (True), or a while; look again in both cases."""
+    if not _greenlets():
+        return cache._wait(key, sequence, max(1, min(_WAIT_MS, int(seconds * 1000))))
+    time.sleep(max(0.0, min(_NAP_S, seconds)))
+    return False
 
 
 def run(call: Call, compute: Callable[[], Any]) -> Any:
     """`get_or_compute`."""
+    there = False
     while True:
         frame, flight = call.attempt()
         if frame is not None or flight is not None:
             break
         call.wait_begins()
-        wait(call.cache, call.key, 0, 1.0)
+        if there:  # but cannot be had: no busy loop
+            time.sleep(0.001)
+        there = wait(call.cache, call.key, 0, 1.0)
     if flight is None:
         assert frame is not None
         return serve(frame)
@@ -326,7 +340,9 @@ async def _await(call: Call) -> None:
 async def arun(call: Call, compute: Callable[[], Awaitable[Any]]) -> Any:
     """`aget_or_compute`."""
     while True:
-        frame, flight = call.attempt()
+        frame, flight = call.attempt(fast=True)
+        if call.cold:
+            frame, flight = await asyncio.to_thread(call.attempt)
         if frame is not None or flight is not None:
             break
         call.wait_begins()
@@ -407,8 +423,11 @@ class Next:
         return self.end - time.monotonic()
 
     def run(self) -> Frame:
+        there = False
         while (frame := self.look()) is None:
-            wait(self.cache, self.key, self.sequence, min(1.0, self.left()))
+            if there:
+                time.sleep(0.001)
+            there = wait(self.cache, self.key, self.sequence, min(1.0, self.left()))
         return frame
 
     async def arun(self) -> Frame:

@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _core
 from ._frame import Column, Frame, layout_of
 
 if TYPE_CHECKING:
@@ -188,7 +187,8 @@ def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
     import numpy as np
 
     dtype = value.dtype
-    _put(hash, b"array", f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}".encode())
+    about = f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}"
+    _put(hash, b"array", about.encode())
     if dtype.kind in "OT":
         for index, item in enumerate(value.ravel().tolist()):
             _within(hash, f"[{index}]", item)
@@ -196,7 +196,7 @@ def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
         raise _Refused(f"an array of {dtype} holds Python objects")
     elif value.size:
         data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        _put(hash, b"data", memoryview(data))
+        _put(hash, b"data", data.data)
 
 
 def _from_pandas(hash: Hash, value: Any) -> bool:
@@ -299,13 +299,19 @@ class _Sink:
 
 
 def _arrow_table(hash: Hash, table: Any) -> None:
-    """As one chunk, for how it is cut is not content."""
+    """By columns, each as a fresh chunk: cuts, offsets and spare bits do not count."""
     import pyarrow as pa
 
-    table = table.combine_chunks()
     hash.update(b"arrow:%d:" % table.num_rows)
-    with pa.ipc.new_stream(pa.PythonFile(_Sink(hash), mode="w"), table.schema) as writer:
-        writer.write_table(table)
+    _put(hash, b"schema", memoryview(table.schema.serialize()))
+    for column in table.columns:
+        chunks = column.chunks
+        if chunks:
+            chunks = [pa.concat_arrays([*chunks, chunks[0].slice(0, 0)])]
+        part = pa.table({"": pa.chunked_array(chunks, column.type)})
+        sink = pa.PythonFile(_Sink(hash), mode="w")
+        with pa.ipc.new_stream(sink, part.schema) as writer:
+            writer.write_table(part)
 
 
 def _from_arrow(hash: Hash, value: Any) -> bool:
@@ -334,9 +340,25 @@ def _from_polars(hash: Hash, value: Any) -> bool:
         value = value.to_frame()
     elif not isinstance(value, pl.DataFrame):
         return False
-    hash.update(b"polars:%d:" % value.height)
-    value.rechunk().write_ipc_stream(_Sink(hash), compression="uncompressed")
+    hash.update(b"polars:%d:%d:" % value.shape)
+    for column in value.get_columns():
+        _polars_column(hash, column)
     return True
+
+
+def _polars_column(hash: Hash, column: Any) -> None:
+    """Gathered into fresh memory, for a slice drags along what lies around it."""
+    import polars as pl
+
+    _put(hash, b"column", f"{column.name} {column.dtype!r}".encode())
+    if column.dtype == pl.Object:
+        raise _Refused(f"column {column.name!r} holds Python objects")
+    if column.dtype == pl.Categorical:  # codes differ from process to process
+        column = column.cast(pl.String)
+    rows = pl.int_range(len(column), eager=True)
+    fresh = column.rechunk().gather(rows).to_frame()
+    oldest = pl.CompatLevel.oldest()  # views of strings are not laid out by content
+    fresh.write_ipc_stream(_Sink(hash), compression="uncompressed", compat_level=oldest)
 
 
 def _from_frame(hash: Hash, value: Any) -> bool:

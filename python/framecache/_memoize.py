@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 import sys
+import types
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ class Computing:
 
         Of all callers of all processes one computes, the others wait for it. An owner
         that dies or fails is replaced by the next; a failure is raised to its own caller
-        only. Inside a compute nobody waits, so two keys computed crosswise cost only work.
+        only. Inside a compute nobody waits: keys computed crosswise cost only work.
 
         Parameters
         ----------
@@ -148,7 +149,8 @@ class Computing:
         ignore : iterable of str
             Names of parameters that do not count, such as ``self`` or a connection.
         version : str or int, optional
-            Part of the key: change it when the function gives other results.
+            Part of the key: change it when what the function calls or closes over does
+            something else. Its own code is part of the key too.
 
         Returns
         -------
@@ -206,6 +208,32 @@ def _function_name(function: Any) -> str:
     return text
 
 
+def _feed_code(hash: _keys.Hash, code: types.CodeType) -> None:
+    about = (
+        code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars,
+        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags,
+    )  # fmt: skip
+    hash.update(b"code:%d:" % len(code.co_consts))
+    hash.update(code.co_code + repr(about).encode("utf-8", "surrogatepass"))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _feed_code(hash, constant)
+        elif isinstance(constant, frozenset):  # whose order differs between processes
+            hash.update(repr(sorted(map(repr, constant))).encode())
+        else:
+            hash.update(repr(constant).encode("utf-8", "surrogatepass"))
+
+
+def _code_digest(function: Any) -> str:
+    """Of what the function does: edited, or another of the name, it has other results."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    hash = hashlib.blake2b(digest_size=6)
+    if code is not None:
+        _feed_code(hash, code)
+    digest: str = hash.hexdigest()
+    return digest
+
+
 def _absolute(path: str) -> str:
     import os
 
@@ -249,7 +277,9 @@ class Memoized:
         self._store = store
         self._make_key = key
         self._ignored = ignored
-        self._prefix = name if version is None else f"{name}@{version}"
+        self._prefix = f"{name}#{_code_digest(function)}"
+        if version is not None:
+            self._prefix += f"@{version}"
         self._tag = f"memoize:{name}"
         self._policy = policy._replace(tags=(*policy.tags, self._tag.encode()))
         self._counts = Counts()

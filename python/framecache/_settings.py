@@ -94,7 +94,7 @@ def text(name: str, value: Any) -> str:
     """A setting's value as text, for the one parser there is."""
     if name in ("ttl", "flight_max", "reclaim_wait"):
         return _duration_text(value, name)
-    if name == "dir":
+    if name in ("dir", "spill_dir"):
         return str(os.fspath(value))
     if name == "mode" and isinstance(value, int):
         return f"{value:04o}"

@@ -171,6 +171,17 @@ static PyObject *cache_open(PyObject *op, PyObject *args) {
 
 /* ---- Get ---- */
 
+/* Decompresses, so the GIL goes. */
+static int get_cold(core_cache *self, fc_bytes key, uint32_t flags, fc_frame **frame,
+                    fc_error *error) {
+    fc_cache *cache = core_cache_enter(self);
+    int rc;
+
+    Py_BEGIN_ALLOW_THREADS rc = fc_get(cache, key, flags, frame, error);
+    Py_END_ALLOW_THREADS core_cache_leave(self);
+    return rc;
+}
+
 static int get(core_cache *self, PyObject *object, uint32_t flags, fc_frame **frame,
                fc_error *error) {
     core_key key;
@@ -182,7 +193,9 @@ static int get(core_cache *self, PyObject *object, uint32_t flags, fc_frame **fr
     }
     if (core_key_parse(object, &key))
         return -1;
-    rc = fc_get(self->cache, key.bytes, flags, frame, error);
+    rc = fc_get(self->cache, key.bytes, flags | FC_GET_NOWAIT, frame, error);
+    if (rc == FC_E_BUSY) /* a cold frame */
+        rc = get_cold(self, key.bytes, flags, frame, error);
     Py_XDECREF(key.owner);
     return rc;
 }

@@ -70,6 +70,18 @@ static PyObject *outcome(core_cache *self, fc_frame *frame, fc_flight *flight) {
     return Py_BuildValue("(NN)", capsule, served ? served : Py_NewRef(Py_None));
 }
 
+/* A cold frame under the key is decompressed, for which the GIL goes; with FC_GET_NOWAIT,
+ * FC_E_BUSY then, as when another computes. */
+static int begin(fc_cache *cache, fc_bytes key, unsigned int flags, fc_frame **frame,
+                 fc_flight **flight, fc_error *error) {
+    int rc = fc_flight_begin(cache, key, flags | FC_GET_NOWAIT, frame, flight, error);
+
+    if (rc != FC_E_BUSY || (flags & FC_GET_NOWAIT))
+        return rc;
+    Py_BEGIN_ALLOW_THREADS rc = fc_flight_begin(cache, key, flags, frame, flight, error);
+    Py_END_ALLOW_THREADS return rc;
+}
+
 /* _flight_begin(key, flags): as outcome(), or None: another computes. False: it does so in
  * this thread. The library calls that a deadlock; here it may be another coroutine or
  * greenlet, which _flight.py knows. */
@@ -87,7 +99,7 @@ PyObject *core_flight_begin(PyObject *op, PyObject *args) {
     if (!PyArg_ParseTuple(args, "OI", &object, &flags) || core_key_parse(object, &key))
         return NULL;
     if ((cache = core_cache_enter(self))) {
-        rc = fc_flight_begin(cache, key.bytes, flags, &frame, &flight, &error);
+        rc = begin(cache, key.bytes, flags, &frame, &flight, &error);
         if (rc == FC_E_BUSY || rc == FC_E_DEADLOCK)
             result = Py_NewRef(rc == FC_E_BUSY ? Py_None : Py_False);
         else

@@ -93,6 +93,7 @@ PyObject *core_info_dict(const fc_info *info, PyObject *leased) {
         set(dict, "cost", optional(info->cost_s > 0, info->cost_s)) ||
         set(dict, "uses", PyLong_FromUnsignedLongLong(info->uses)) ||
         set(dict, "stale", PyBool_FromLong(info->stale)) ||
+        set(dict, "cold", PyBool_FromLong(info->cold)) ||
         set(dict, "tags", tags_list(info)) || set(dict, "leased", Py_NewRef(leased))) {
         Py_DECREF(dict);
         return NULL;

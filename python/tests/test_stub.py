@@ -13,11 +13,24 @@ def stub() -> ast.Module:
 
 
 def public(body: list[ast.stmt]) -> dict[str, ast.stmt]:
-    kinds = (ast.ClassDef, ast.FunctionDef)
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name: node for node in body if isinstance(node, kinds)}
 
 
 HELPERS = {"ArrowStream", "ArrowArray", "ArrowSchema", "Info", "Finding"}  # types only
+HELPERS |= {"CacheInfo", "_Memoize", "_Store"}
+
+
+def members(node: ast.ClassDef) -> dict[str, ast.stmt]:
+    """Of a class of the stub, and of those of the stub that it derives from."""
+    classes = public(stub().body)
+    found: dict[str, ast.stmt] = {}
+    for base in node.bases:
+        name = getattr(base, "value", base)
+        inherited = classes.get(getattr(name, "id", ""))
+        if isinstance(inherited, ast.ClassDef):
+            found |= members(inherited)
+    return found | public(node.body)
 
 
 def test_every_public_name_is_in_the_stub_and_back() -> None:
@@ -32,7 +45,7 @@ def test_every_method_is_in_the_stub_and_back() -> None:
         cls = getattr(framecache, name)
         if issubclass(cls, Exception):
             continue
-        stubbed = set(public(node.body)) - plain
+        stubbed = set(members(node)) - plain
         there = {
             attribute
             for attribute in dir(cls)
@@ -47,14 +60,17 @@ def test_signatures_agree() -> None:
         if name in HELPERS or not isinstance(node, ast.ClassDef):
             continue
         cls = getattr(framecache, name)
-        for method, definition in public(node.body).items():
+        for method, definition in members(node).items():
             there = inspect.getattr_static(cls, method)
             if not inspect.isfunction(there) or not isinstance(
-                definition, ast.FunctionDef
+                definition, ast.FunctionDef | ast.AsyncFunctionDef
             ):
                 continue
             arguments = definition.args
-            wanted = [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
+            wanted = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+            wanted += [arguments.vararg.arg] if arguments.vararg else []
+            wanted += [a.arg for a in arguments.kwonlyargs]
+            wanted += [arguments.kwarg.arg] if arguments.kwarg else []
             assert list(inspect.signature(there).parameters) == wanted, (name, method)
 
 
