@@ -67,6 +67,7 @@ CONTESTS = [
         4 * GB,
         huge=True,
     ),
+    Contest("put of 1 GB into a full cache", "make_room", (), 4 * GB),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
     Contest("flights, compressed and back", "codec", (), GB),
 ]

@@ -49,6 +49,8 @@ TARGETS: list[Target] = [
     Target("put_800MB/recycled", "put of 800 MB, recycled pages", "at least", 0.4),
     Target("put_800MB/fresh/huge", "... fresh, huge=within_size"),
     Target("put_800MB/recycled/huge", "... recycled, huge=within_size", "at least", 0.9),
+    Target("make_room/1GB", "put of 1 GB that has to evict as much", "at most", 1.05),
+    Target("make_room/1GB_compressing", "... and compresses what goes, for 250 ms"),
     Target("put_one_row/new", "put of one row, new key", "at most", 1.8),
     Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
     Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),

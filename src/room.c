@@ -16,6 +16,7 @@ typedef struct eviction {
     uint64_t spare_units; /* and these, where the next victim is compressed to */
     uint64_t freed;     /* records */
     bool drop;          /* rather than compress: there is no memory to do that in */
+    int64_t compress_until_ns; /* a put does not wait longer for that; 0: no end */
     bool leased, busy;  /* met on the way */
     bool epoch_moved;
 } eviction;
@@ -94,7 +95,8 @@ static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
 static fc__reclaimed retire(const eviction *e, const fc__candidate *victim) {
     fc_cache *cache = e->cache;
     fc__record *record = &cache->records[victim->id];
-    if (e->drop || !fc__has_headroom(cache, victim->units * FC__PAGE))
+    bool late = e->compress_until_ns && fc__os_monotonic_ns() >= e->compress_until_ns;
+    if (e->drop || late || !fc__has_headroom(cache, victim->units * FC__PAGE))
         return evict(cache, victim);
     fc__table_drop_key(cache, hash_of(record),
                        fc__record_word(record, victim->id, victim->status));
@@ -204,6 +206,7 @@ int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage) {
     int64_t end = start + cache->settings.reclaim_wait_ms * 1000000;
     eviction e = eviction_for(cache, units);
     bool waited = false;
+    e.compress_until_ns = units ? end : 0;
     fc__pool_trim(cache, units, false);
     if (fits(&e))
         return 0;

@@ -1,6 +1,6 @@
-/* Flights: the right to compute a key, for all processes, as a capsule that keeps the cache
- * open. The waiting is Python's (_flight.py), so that it suits threads, event loops and
- * greenlets alike. */
+/* Flights: the right to compute a key, for all processes, as a capsule that keeps the
+ * cache open. The waiting is Python's (_flight.py), so that it suits threads, event loops
+ * and greenlets alike. */
 #include "core.h"
 
 static const char capsule_name[] = "framecache.flight";
@@ -82,8 +82,8 @@ static int begin(fc_cache *cache, fc_bytes key, unsigned int flags, fc_frame **f
     Py_END_ALLOW_THREADS return rc;
 }
 
-/* _flight_begin(key, flags): as outcome(), or None: another computes. False: it does so in
- * this thread. The library calls that a deadlock; here it may be another coroutine or
+/* _flight_begin(key, flags): as outcome(), or None: another computes. False: it does so
+ * in this thread. The library calls that a deadlock; here it may be another coroutine or
  * greenlet, which _flight.py knows. */
 PyObject *core_flight_begin(PyObject *op, PyObject *args) {
     core_cache *self = (core_cache *)op;

@@ -1,5 +1,5 @@
-/* What kind of table was put (polars, a Frame, ...): a pair of the schema's metadata, which
- * the stream is given on its way into the library. */
+/* What kind of table was put (polars, a Frame, ...): a pair of the schema's metadata,
+ * which the stream is given on its way into the library. */
 #include "core.h"
 
 #include <errno.h>

@@ -20,8 +20,8 @@ static int put_tags(core_put_args *out, PyObject *tags) {
     return 0;
 }
 
-/* options: (ttl_ms, stale_ms, cost, expect, sliding, (tag as bytes, ...)), which must stay
- * alive; expect -1: the key must be absent. */
+/* options: (ttl_ms, stale_ms, cost, expect, sliding, (tag as bytes, ...)), which must
+ * stay alive; expect -1: the key must be absent. */
 int core_put_options(core_put_args *out, PyObject *key, PyObject *options) {
     long long ttl_ms, stale_ms;
     PyObject *expect, *tags;
@@ -63,7 +63,8 @@ PyObject *core_put_stream(PyObject *op, PyObject *args) {
     fc_error error;
     int rc;
 
-    if (!PyArg_ParseTuple(args, "OO!Oz", &key, &PyTuple_Type, &options, &capsule, &kind) ||
+    if (!PyArg_ParseTuple(args, "OO!Oz", &key, &PyTuple_Type, &options, &capsule,
+                          &kind) ||
         !(held = core_stream_of(capsule)) || core_put_options(&put, key, options))
         return NULL;
     if (!(cache = core_cache_enter(self))) {

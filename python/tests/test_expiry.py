@@ -94,7 +94,8 @@ def test_one_refreshes_in_the_background(cache: framecache.Cache) -> None:
 
 
 def test_one_process_of_all_refreshes(cache: framecache.Cache, directory: str) -> None:
-    tally, go = Tally(f"{directory}.tally"), f"{directory}.go"
+    tally, asked = Tally(f"{directory}.tally"), Tally(f"{directory}.asked")
+    go = f"{directory}.go"
 
     @cache.memoize(ttl=SHORT, stale=600)
     def f() -> pa.Table:
@@ -110,11 +111,12 @@ def test_one_process_of_all_refreshes(cache: framecache.Cache, directory: str) -
             assert number(f()) == 1
             time.sleep(0.002)
         assert f.cache_info()["stale_hits"] == 20
+        asked.add()
         until(lambda: os.path.exists(go))  # stay, for the refresh may be ours
         until(lambda: number(f()) > 1)
 
     pids = [forked(work) for _ in range(4)]
-    time.sleep(0.2)
+    until(lambda: len(asked) == 4 and len(tally) >= 2)
     assert len(tally) == 2
     open(go, "w").close()
     assert [ended(pid) for pid in pids] == [0] * 4
