@@ -81,8 +81,10 @@ def test_by_pkg_config_statically(installed: Path, source: Path, cache_dir: str)
     libraries = library_dir(installed)
     found = {"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
     flags = shlex.split(run("pkg-config", "--cflags", "--static", "framecache", **found))
+    behind = shlex.split(run("pkg-config", "--libs", "--static", "framecache", **found))
+    behind.remove("-lframecache")  # the shared one would be taken
     run("cc", source / "consumer.c", "-o", source / "consumer", *flags,
-        libraries / "libframecache.a", "-pthread")  # fmt: skip
+        libraries / "libframecache.a", *behind)  # fmt: skip
     check_runs(source / "consumer", cache_dir)
 
 
