@@ -76,11 +76,6 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
     return status;
 }
 
-static bool stopping(const fc_cache *cache) {
-    return atomic_load(&cache->helper_running) && atomic_load(&cache->helper_stop) &&
-           pthread_equal(pthread_self(), cache->helper);
-}
-
 fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
     const fc__record *record = &cache->records[number];
     uint64_t word = fc__record_word(record, number, status);
@@ -103,8 +98,8 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
         fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, &handle))
         return FC__BUSY;
     int result = compress(cache, handle, word, &error);
-    if (result && stopping(cache))
-        return FC__LEASED; /* a fork or the end waits for this thread: not now */
+    if (result && fc__helper_stopping(cache))
+        return FC__LEASED; /* not now */
     if (result) {
         fc__log(cache, FC_LEVEL_DEBUG, "record %06x is dropped, not compressed: %s", number,
                 error.message);
