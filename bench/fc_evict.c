@@ -3,9 +3,9 @@
  *     fc-evict --trace FILE.csv[.xz] --bytes N [--policy gdsf|lru]
  *
  * FILE has lines `key,bytes[,cost]`; a first line that has no number is a header. Without
- * --policy it is the cache's own policy (src/evict.h), with the batches of src/room.c and a
- * memory of all keys; gdsf is GreedyDual-Size-Frequency (Cherkasova, HP Labs 1998), with
- * cost where the trace has it. A key keeps the size that it had when it came in. */
+ * --policy it is the cache's own policy (src/evict.h), with the batches of src/room.c and
+ * a memory of all keys; gdsf is GreedyDual-Size-Frequency (Cherkasova, HP Labs 1998),
+ * with cost where the trace has it. A key keeps the size that it had when it came in. */
 #include "evict.h"
 
 #include <errno.h>
@@ -175,7 +175,8 @@ static void run(state *s, FILE *trace, const char *path) {
     }
 }
 
-/* xz reads the file as its standard input, so that no name has to be quoted for a shell. */
+/* xz reads the file as its standard input, so that no name has to be quoted for a shell.
+ */
 static FILE *open_trace(const char *path) {
     size_t length = strlen(path);
     if (!freopen(path, "r", stdin))

@@ -1,5 +1,5 @@
-/* A put of 1 GB into a cache that is full of small frames, against the same put where room
- * was made before: what eviction costs.
+/* A put of 1 GB into a cache that is full of small frames, against the same put where
+ * room was made before: what eviction costs.
  *
  *     make_room DIR */
 #include "bench.h"

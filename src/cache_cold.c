@@ -170,32 +170,16 @@ static void *pack_work(void *argument) {
         pthread_mutex_unlock(&p->mutex);
     }
     while (work && !atomic_load(&p->failed) &&
-           (at = atomic_fetch_add(&p->next, 1)) < p->plan.count)
-        pack_block(p, &p->plan.blocks[at], work);
-    fc__free(work);
-    return NULL;
-}
-
-/* A thread that stops (before a fork, at the end) does not wait for its janitor's work. */
-static void *pack_work_here(fc__packing *p) {
-    fc_cache *cache = p->writer->cache;
-    bool helper = atomic_load(&cache->helper_running) &&
-                  pthread_equal(pthread_self(), cache->helper);
-    fc_error error;
-    void *work = helper ? fc__malloc(FC__CODEC_WORK_BYTES) : NULL;
-    size_t at;
-    while (work && !atomic_load(&p->failed) &&
            (at = atomic_fetch_add(&p->next, 1)) < p->plan.count) {
-        if (atomic_load(&cache->helper_stop)) {
+        pack_block(p, &p->plan.blocks[at], work);
+        if (fc__helper_stopping(p->writer->cache)) { /* nobody waits for a janitor's work */
             pthread_mutex_lock(&p->mutex);
             fail_pack(p, fc__fail(&error, FC_E_BUSY, "the process forks or ends"), &error);
             pthread_mutex_unlock(&p->mutex);
-            break;
         }
-        pack_block(p, &p->plan.blocks[at], work);
     }
     fc__free(work);
-    return helper && work ? NULL : pack_work(p);
+    return NULL;
 }
 
 static void pack_blocks(fc__packing *p) {
@@ -207,7 +191,7 @@ static void pack_blocks(fc__packing *p) {
     while (started + 1 < threads &&
            pthread_create(&helpers[started], NULL, pack_work, p) == 0)
         started++;
-    pack_work_here(p);
+    pack_work(p);
     for (uint32_t i = 0; i < started; i++)
         pthread_join(helpers[i], NULL);
 }

@@ -77,11 +77,6 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
     return status;
 }
 
-static bool stopping(const fc_cache *cache) {
-    return atomic_load(&cache->helper_running) && atomic_load(&cache->helper_stop) &&
-           pthread_equal(pthread_self(), cache->helper);
-}
-
 /* Before the work of compressing. Under the record lock, where an exclusive lease meets no
  * put whose own is let go and taken again as it becomes shared. */
 static bool is_leased(fc_cache *cache, uint32_t number) {
@@ -120,8 +115,8 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
         fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, &handle))
         return FC__BUSY;
     int result = compress(cache, handle, word, &error);
-    if (result && stopping(cache))
-        return FC__LEASED; /* a fork or the end waits for this thread: not now */
+    if (result && fc__helper_stopping(cache))
+        return FC__LEASED; /* not now */
     if (result) {
         fc__log(cache, FC_LEVEL_DEBUG, "record %06x is dropped, not compressed: %s", number,
                 error.message);

@@ -570,6 +570,8 @@ double fc__flight_elapsed(fc_cache *cache, fc__hash hash);
 
 void fc__helper_start(fc_cache *cache); /* if threads are allowed and none runs */
 void fc__helper_stop(fc_cache *cache);
+/* True in the helper thread when somebody waits for its end: a fork, perhaps. */
+bool fc__helper_stopping(fc_cache *cache);
 /* Wakes helpers that sleep because there was no frame; to be called when there is one. */
 void fc__rouse(fc_cache *cache);
 /* One round of the janitor's work. */

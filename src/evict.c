@@ -16,13 +16,14 @@
 #define LEARN_RATE  0.001
 #define LEAST_SHARE 0.005
 
-/* Beside what is learnt the prior keeps a quarter, so that a change of habits is noticed. */
+/* Beside what is learnt the prior keeps a quarter, so that a change of habits is noticed.
+ */
 #define PRIOR_PART 0.25
 
 const fc__shares fc__shares_prior = {{0.02, 0.28, 0.70}};
 
-/* Turnovers that one use counts for in all, beyond those that tell nothing: half-life over
- * ln 2, times 2^(-0.25 / half-life). Half-lives 0.25, 2, 16. */
+/* Turnovers that one use counts for in all, beyond those that tell nothing: half-life
+ * over ln 2, times 2^(-0.25 / half-life). Half-lives 0.25, 2, 16. */
 static const double mass[FC__DECAYS] = {0.25 / 0.6931471805599453 * 0.5,
                                         2 / 0.6931471805599453 * 0.9170040432046712,
                                         16 / 0.6931471805599453 * 0.9892280131939755};
@@ -36,7 +37,8 @@ static uint32_t age_of(uint64_t heat, uint64_t clock) {
     return age > CLOCK_MASK / 2 ? 0 : age; /* a racing clock: not the future */
 }
 
-/* 2^-x, to five digits: the fraction by the Taylor series of exp, the rest by exponent. */
+/* 2^-x, to five digits: the fraction by the Taylor series of exp, the rest by exponent.
+ */
 static double half_to(double x) {
     uint64_t whole = (uint64_t)x;
     double f = (x - (double)whole) * -0.6931471805599453;
@@ -93,8 +95,9 @@ uint64_t fc__heat_use(uint64_t heat, uint64_t clock, uint32_t dither) {
 fc__shares fc__heat_weights(const fc__shares *shares) {
     fc__shares weights;
     for (int i = 0; i < FC__DECAYS; i++)
-        weights.of[i] = ((1 - PRIOR_PART) * shares->of[i] +
-                         PRIOR_PART * fc__shares_prior.of[i]) / mass[i];
+        weights.of[i] =
+            ((1 - PRIOR_PART) * shares->of[i] + PRIOR_PART * fc__shares_prior.of[i]) /
+            mass[i];
     return weights;
 }
 

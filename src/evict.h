@@ -1,18 +1,18 @@
 /* The eviction policy: pure arithmetic, no clock, no files, so that a trace can drive it.
  *
- * A frame is worth the seconds that it saves for each byte that it takes: its rate of use,
- * times its cost, over its bytes; the least goes. The rate is estimated as that of a
- * self-exciting process (Hawkes, "Spectra of some self-exciting and mutually exciting point
- * processes", Biometrika 1971): each use makes further ones likelier, by an amount that
- * decays. Three decays stand beside each other, with half-lives of a quarter, 2 and 16
- * *turnovers*; a turnover is the time in which the cache evicts as many bytes as its budget
- * has. How much each decay counts is learnt from the uses themselves (expectation
+ * A frame is worth the seconds that it saves for each byte that it takes: its rate of
+ * use, times its cost, over its bytes; the least goes. The rate is estimated as that of a
+ * self-exciting process (Hawkes, "Spectra of some self-exciting and mutually exciting
+ * point processes", Biometrika 1971): each use makes further ones likelier, by an amount
+ * that decays. Three decays stand beside each other, with half-lives of a quarter, 2 and
+ * 16 *turnovers*; a turnover is the time in which the cache evicts as many bytes as its
+ * budget has. How much each decay counts is learnt from the uses themselves (expectation
  * maximisation, online): what one short memory explains makes the cache behave like LRU,
  * a long one like frequency counting. The counts of a frame outlive it as a ghost.
  *
- * What a frame has of this is one word, its heat: clock at the last use 22 | three decayed
- * counts 14. The clock has 1,024 steps a turnover and comes round after 4,096 turnovers. A
- * count is at least 1, so it is kept as exponent 5 | mantissa 9. */
+ * What a frame has of this is one word, its heat: clock at the last use 22 | three
+ * decayed counts 14. The clock has 1,024 steps a turnover and comes round after 4,096
+ * turnovers. A count is at least 1, so it is kept as exponent 5 | mantissa 9. */
 #ifndef FC_EVICT_H
 #define FC_EVICT_H
 
@@ -39,8 +39,8 @@ static inline uint64_t fc__turnover(uint64_t bytes, uint64_t budget_bytes) {
 
 /* All of these take the clock in 2^-32 turnovers. */
 uint64_t fc__heat_first(uint64_t clock); /* one use, now */
-/* One use more. `dither`: anything that varies, so that counts too large to be counted one
- * by one grow in the mean. */
+/* One use more. `dither`: anything that varies, so that counts too large to be counted
+ * one by one grow in the mean. */
 uint64_t fc__heat_use(uint64_t heat, uint64_t clock, uint32_t dither);
 /* Learns from a use that comes now; before fc__heat_use(). False: nothing to learn. */
 bool fc__shares_learn(fc__shares *shares, uint64_t heat, uint64_t clock);

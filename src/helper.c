@@ -138,6 +138,11 @@ void fc__helper_start(fc_cache *cache) {
     pthread_mutex_unlock(&cache->helper_mutex);
 }
 
+bool fc__helper_stopping(fc_cache *cache) {
+    return atomic_load(&cache->helper_stop) && atomic_load(&cache->helper_running) &&
+           pthread_equal(pthread_self(), cache->helper);
+}
+
 /* Woken again and again until it is gone: it may be just about to sleep. */
 void fc__helper_stop(fc_cache *cache) {
     pthread_mutex_lock(&cache->helper_mutex);

@@ -1,30 +1,32 @@
-/* The budget and the machine: what `auto` comes to, how it follows the rest of the machine,
- * and headroom. Pages of tmpfs that go beyond the limit of a memory cgroup end in a kill,
- * not in ENOSPC, so before pages are taken it is looked whether there are any. */
+/* The budget and the machine: what `auto` comes to, how it follows the rest of the
+ * machine, and headroom. Pages of tmpfs that go beyond the limit of a memory cgroup end
+ * in a kill, not in ENOSPC, so before pages are taken it is looked whether there are any.
+ */
 #include "engine.h"
 
 #include <errno.h>
 
-#define MIB           ((uint64_t)1 << 20)
-#define FOLLOW_NS     1000000000
-#define READING_NS    5000000 /* how long a reading of free memory is believed */
-#define SMALL_BYTES   MIB     /* small writes are added up to this before it is looked */
-#define PRESSED       10.0    /* percent of the time that somebody stalled: shrink */
-#define RELAXED       1.0     /* and when it may grow again */
+#define MIB         ((uint64_t)1 << 20)
+#define FOLLOW_NS   1000000000
+#define READING_NS  5000000 /* how long a reading of free memory is believed */
+#define SMALL_BYTES MIB     /* small writes are added up to this before it is looked */
+#define PRESSED     10.0    /* percent of the time that somebody stalled: shrink */
+#define RELAXED     1.0     /* and when it may grow again */
 
 /* ---- What auto comes to ---- */
 
-/* Half of what the file system holds, of the cgroup's limit and of what is free in it, and
- * of the memory that is free; what the cache holds already counts as free. */
+/* Half of what the file system holds, of the cgroup's limit and of what is free in it,
+ * and of the memory that is free; what the cache holds already counts as free. */
 static uint64_t automatic(const fc_cache *cache, const fc__filesystem *fs,
                           uint32_t *rule) {
     fc__cgroup cgroup = fc__os_cgroup();
     uint64_t held = cache->control ? fc__used_units(cache) * FC__PAGE : 0;
     uint64_t memory = (fc__os_memory_available() + held) / 2;
     uint64_t least = fs->size_bytes / 2;
-    uint64_t group = (cgroup.free_bytes + held < cgroup.limit_bytes
-                          ? cgroup.free_bytes + held
-                          : cgroup.limit_bytes) / 2;
+    uint64_t group =
+        (cgroup.free_bytes + held < cgroup.limit_bytes ? cgroup.free_bytes + held
+                                                       : cgroup.limit_bytes) /
+        2;
     *rule = FC__RULE_FILESYSTEM;
     if (cgroup.limit_bytes && group < least) {
         least = group;
@@ -53,8 +55,8 @@ int fc__budget_resolve(fc_cache *cache, const fc__amount *amount, uint64_t *unit
                        uint32_t *rule, fc_error *error) {
     fc__filesystem fs;
     if (fc__os_filesystem(cache->dir, &fs) < 0)
-        return fc__fail_errno(error, FC_E_SYSTEM, errno, "cannot ask the file system of %s",
-                              cache->settings.dir);
+        return fc__fail_errno(error, FC_E_SYSTEM, errno,
+                              "cannot ask the file system of %s", cache->settings.dir);
     uint64_t bytes = amount->value;
     *rule = FC__RULE_SETTING;
     if (amount->unit == FC__PERCENT)
@@ -84,11 +86,12 @@ static bool its_turn(fc_cache *cache) {
     int64_t now = fc__os_monotonic_ns();
     int64_t last = atomic_load(&cache->control->followed_ns);
     bool due = now - last >= FOLLOW_NS || now < last;
-    return due && atomic_compare_exchange_strong(&cache->control->followed_ns, &last, now);
+    return due &&
+           atomic_compare_exchange_strong(&cache->control->followed_ns, &last, now);
 }
 
-/* One step from `now` towards `target`: down at once, or by an eighth a step while processes
- * stall for memory; up by an eighth, and not before they have stopped to. */
+/* One step from `now` towards `target`: down at once, or by an eighth a step while
+ * processes stall for memory; up by an eighth, and not before they have stopped to. */
 static uint64_t step_to(uint64_t target, uint64_t now, double pressure, uint32_t *rule) {
     uint64_t grown = now + target / 8, pressed = now - now / 8;
     if (pressure >= PRESSED && pressed < target) {
@@ -165,16 +168,18 @@ static int fail_headroom(fc_cache *cache, uint64_t bytes, fc_error *error) {
     fc__cgroup cgroup = fc__os_cgroup();
     fc__count(cache, FC__COUNT_refused_nospace, 1);
     if (cgroup.limit_bytes)
-        return fc__fail(error, FC_E_NOSPACE,
-                        "no room for %llu bytes in the memory cgroup, whose limit is %llu "
-                        "bytes with %llu free: beyond it the kernel kills. Raise the limit, "
-                        "lower FRAMECACHE_BUDGET or release frames",
-                        (unsigned long long)bytes, (unsigned long long)cgroup.limit_bytes,
-                        (unsigned long long)cgroup.free_bytes);
-    return fc__fail(error, FC_E_NOSPACE,
-                    "no room for %llu bytes in memory, of which %llu are available: lower "
-                    "FRAMECACHE_BUDGET or release frames", (unsigned long long)bytes,
-                    (unsigned long long)fc__os_memory_available());
+        return fc__fail(
+            error, FC_E_NOSPACE,
+            "no room for %llu bytes in the memory cgroup, whose limit is %llu "
+            "bytes with %llu free: beyond it the kernel kills. Raise the limit, "
+            "lower FRAMECACHE_BUDGET or release frames",
+            (unsigned long long)bytes, (unsigned long long)cgroup.limit_bytes,
+            (unsigned long long)cgroup.free_bytes);
+    return fc__fail(
+        error, FC_E_NOSPACE,
+        "no room for %llu bytes in memory, of which %llu are available: lower "
+        "FRAMECACHE_BUDGET or release frames",
+        (unsigned long long)bytes, (unsigned long long)fc__os_memory_available());
 }
 
 bool fc__has_headroom(fc_cache *cache, uint64_t bytes) {

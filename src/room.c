@@ -123,7 +123,7 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
     fc__reclaimed result;
     move_epoch(e);
     while ((result = retire(e, victim)) == FC__LEASED &&
-           fc__os_monotonic_ns() < end)
+           fc__os_monotonic_ns() < end && !fc__helper_stopping(e->cache))
         fc__os_sleep_ns(200000);
     if (result == FC__DONE)
         e->freed++;
@@ -138,7 +138,8 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
 static void evict_batch(eviction *e, fc__victims *victims) {
     uint32_t waited = 0;
     gather(e->cache, victims);
-    for (size_t i = 0; i < victims->count && !reached(e); i++) {
+    for (size_t i = 0;
+         i < victims->count && !reached(e) && !fc__helper_stopping(e->cache); i++) {
         const fc__candidate *victim = &victims->heap[i];
         if (fc__budget_fits(e->cache, e->units + e->spare_units) &&
             victim->units > e->big_units)

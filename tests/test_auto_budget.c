@@ -12,7 +12,8 @@ static void say(const char *path, const char *format, ...) {
     char full[300];
     va_list arguments;
     snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+    for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/'));
+         *slash++ = '/') {
         *slash = 0;
         mkdir(full, 0755);
     }
@@ -30,7 +31,8 @@ static void set_memory(uint64_t available) {
 }
 
 static void set_pressure(double percent) {
-    say("/proc/pressure/memory", "some avg10=%.2f avg60=0.00 avg300=0.00 total=0\n", percent);
+    say("/proc/pressure/memory", "some avg10=%.2f avg60=0.00 avg300=0.00 total=0\n",
+        percent);
 }
 
 static void set_group2(uint64_t limit, uint64_t usage, uint64_t files) {

@@ -50,8 +50,9 @@ static void the_clock_comes_round_without_harm(void **state) {
     uint64_t before = 4095 * turnover, after = 4097 * turnover;
     (void)state;
 
-    assert_true(fabs(rate(fc__heat_first(before), after) /
-                         rate(fc__heat_first(0), 2 * turnover) - 1) < 1e-9);
+    assert_true(
+        fabs(rate(fc__heat_first(before), after) / rate(fc__heat_first(0), 2 * turnover) -
+             1) < 1e-9);
     assert_true(rate(fc__heat_first(after), before) ==
                 rate(fc__heat_first(after), after)); /* a racing clock: no age */
 }

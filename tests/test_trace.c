@@ -1,6 +1,6 @@
 /* The policy against others on traces made here, and the real cache against the policy.
- * FC_TRACE names a trace of `key,bytes` lines (.xz too) that is run as well, in a cache of
- * FC_TRACE_BYTES (512 MiB). */
+ * FC_TRACE names a trace of `key,bytes` lines (.xz too) that is run as well, in a cache
+ * of FC_TRACE_BYTES (512 MiB). */
 #define main trace_main /* the very runner of fc-evict */
 #include "bench/fc_evict.c"
 #undef main
@@ -105,7 +105,8 @@ static uint64_t misses_of(const trace *t, policy policy, uint64_t bytes) {
 }
 
 static void policy_is_nowhere_much_worse_than_gdsf_and_better_in_sum(void **unused) {
-    static const char *const kinds[] = {"steady", "drift", "jumps", "cuts", "loop", "recent"};
+    static const char *const kinds[] = {"steady", "drift", "jumps",
+                                        "cuts",   "loop",  "recent"};
     uint64_t own = 0, gdsf = 0, lru = 0;
     (void)unused;
 
@@ -113,7 +114,8 @@ static void policy_is_nowhere_much_worse_than_gdsf_and_better_in_sum(void **unus
         trace t = make_trace(kinds[i], 24000, 3000);
         for (int part = 4; part <= 16; part *= 4) {
             uint64_t bytes = t.all_bytes / (uint64_t)part;
-            uint64_t mine = misses_of(&t, OWN, bytes), theirs = misses_of(&t, GDSF, bytes);
+            uint64_t mine = misses_of(&t, OWN, bytes),
+                     theirs = misses_of(&t, GDSF, bytes);
             print_message("%s 1/%d: own %llu, gdsf %llu\n", kinds[i], part,
                           (unsigned long long)mine, (unsigned long long)theirs);
             assert_true((double)mine <= 1.04 * (double)theirs);
@@ -140,8 +142,8 @@ static int64_t rows_of(uint64_t bytes) {
     return (int64_t)(bytes / 16) + 1;
 }
 
-/* `budget` and capacity, one process, no threads; each request comes in a tick of its own;
- * eviction goes no further than it must, as in the policy alone. */
+/* `budget` and capacity, one process, no threads; each request comes in a tick of its
+ * own; eviction goes no further than it must, as in the policy alone. */
 static fc_cache *open_traced(const char *budget, const char *capacity) {
     fc_options options = options_in(private_dir());
     options.budget = budget;

@@ -59,7 +59,8 @@ static bool make_group(group *g, uint64_t limit) {
     for (int i = 0; i < 2; i++) {
         const char *file = i ? "memory.max" : "memory.limit_in_bytes";
         g->version2 = i == 1;
-        snprintf(g->path, sizeof g->path, "%s/framecache-test-%d", roots[i], (int)getpid());
+        snprintf(g->path, sizeof g->path, "%s/framecache-test-%d", roots[i],
+                 (int)getpid());
         if (mkdir(g->path, 0755))
             continue;
         if (write_to(g->path, file, "%llu", (unsigned long long)limit))
@@ -120,7 +121,8 @@ static void request(load *l, fc_cache *cache, int number) {
         atomic_fetch_add(&l->put_bytes, (uint64_t)rows * 16);
     else
         atomic_fetch_add(&l->refused, 1);
-    CHECK(!status || status == FC_E_BUDGET || status == FC_E_NOSPACE || status == FC_E_BUSY);
+    CHECK(!status || status == FC_E_BUDGET || status == FC_E_NOSPACE ||
+          status == FC_E_BUSY);
 }
 
 static void work(void *context) {
@@ -143,13 +145,14 @@ static void run_load(load *l) {
     for (int i = 0; i < 4; i++)
         must_end(workers[i]);
     unsigned long long peak = peak_of(&l->g);
-    print_message("budget %s: put %llu MiB, read %llu MiB, %llu of %llu hits, %llu refused, "
-                  "peak %llu MiB\n", l->budget,
-                  (unsigned long long)(atomic_load(&l->put_bytes) / MIB),
-                  (unsigned long long)(atomic_load(&l->read_bytes) / MIB),
-                  (unsigned long long)atomic_load(&l->hits),
-                  (unsigned long long)atomic_load(&l->gets),
-                  (unsigned long long)atomic_load(&l->refused), peak / MIB);
+    print_message(
+        "budget %s: put %llu MiB, read %llu MiB, %llu of %llu hits, %llu refused, "
+        "peak %llu MiB\n",
+        l->budget, (unsigned long long)(atomic_load(&l->put_bytes) / MIB),
+        (unsigned long long)(atomic_load(&l->read_bytes) / MIB),
+        (unsigned long long)atomic_load(&l->hits),
+        (unsigned long long)atomic_load(&l->gets),
+        (unsigned long long)atomic_load(&l->refused), peak / MIB);
     assert_int_equal(kills_in(&l->g), 0);
     assert_true(atomic_load(&l->hits) > 0);
     assert_true(atomic_load(&l->put_bytes) > 512 * MIB);
@@ -174,14 +177,19 @@ static void nothing_is_killed(load with) {
 
 static void nothing_is_killed_in_a_cgroup_with_the_budget_auto(void **state) {
     (void)state;
-    nothing_is_killed((load){.budget = "auto", .seconds = torture_seconds(15), .keys = 600,
+    nothing_is_killed((load){.budget = "auto",
+                             .seconds = torture_seconds(15),
+                             .keys = 600,
                              .most_rows = 48 * MIB / 16});
 }
 
 static void nothing_is_killed_in_a_cgroup_by_a_budget_beyond_its_limit(void **state) {
     (void)state;
-    nothing_is_killed((load){.budget = "8GiB", .seconds = torture_seconds(8), .keys = 6000,
-                             .most_rows = 8 * MIB / 16, .least_peak = 768 * MIB});
+    nothing_is_killed((load){.budget = "8GiB",
+                             .seconds = torture_seconds(8),
+                             .keys = 6000,
+                             .most_rows = 8 * MIB / 16,
+                             .least_peak = 768 * MIB});
 }
 
 /* ---- Zombies ---- */
@@ -221,7 +229,8 @@ static void a_key_replaced_all_the_time_under_readers_leaves_few_zombies(void **
     must_put(cache, "key", ROWS, 0);
     for (int i = 0; i < 8; i++)
         readers[i] = spawn(read_on, a);
-    for (int64_t i = 1, end = now_ms() + torture_seconds(10) * 1000; now_ms() < end; i++) {
+    for (int64_t i = 1, end = now_ms() + torture_seconds(10) * 1000; now_ms() < end;
+         i++) {
         must_put(cache, "key", ROWS, i);
         sleep_ms(100);
         uint64_t zombies = stats_of(cache).zombie_bytes;
@@ -272,7 +281,8 @@ typedef struct house {
 
 static bool keeps_house(fc_cache *cache) {
     fc__lock lock;
-    /* Held by this process's helper or by nobody: only then the process itself is asked. */
+    /* Held by this process's helper or by nobody: only then the process itself is asked.
+     */
     if (fc__lock_try(cache, FC__LOCK_JANITOR, 0, &lock) == 0) {
         fc__lock_release(cache, &lock);
         return false;
@@ -328,7 +338,8 @@ static void a_janitor_that_is_killed_is_replaced(void **state) {
     fc_cache_close(cache);
 }
 
-/* Voluntary context switches of the one other thread of this process; -1: there is none. */
+/* Voluntary context switches of the one other thread of this process; -1: there is none.
+ */
 static long switches(void) {
     char path[300], line[128];
     long count = -1;
@@ -367,7 +378,8 @@ static void sleep_and_wake(void *context) {
     options.budget = NULL;
     fc_cache *cache = open_with(&options);
     fc_frame *frame;
-    CHECK(fc_get(cache, fc_str("k"), 0, &frame, NULL) == FC_E_MISS); /* starts the helper */
+    CHECK(fc_get(cache, fc_str("k"), 0, &frame, NULL) ==
+          FC_E_MISS); /* starts the helper */
     wait_for_sleep();
     long before = switches();
     sleep_ms(3000);
@@ -380,7 +392,8 @@ static void sleep_and_wake(void *context) {
     before = switches();
     sleep_ms(4000);
     long woken = switches() - before;
-    CHECK(woken >= 1 && woken <= 8); /* about one a second; a wake-up may block once more */
+    CHECK(woken >= 1 &&
+          woken <= 8); /* about one a second; a wake-up may block once more */
     CHECK(fc_delete(cache, fc_str("k"), NULL) == 0);
     wait_for_sleep();
     fc_cache_close(cache);
