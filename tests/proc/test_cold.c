@@ -14,6 +14,7 @@
 static fc_options cold_options(const char *dir) {
     fc_options options = options_in(dir);
     options.cold = "on";
+    options.reclaim_wait = "30s"; /* else a slow machine drops what it has no time for */
     return options;
 }
 
