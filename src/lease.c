@@ -246,6 +246,7 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
             status = fc__promote(cache, hash, word, slot, key, &told, error);
             sys_errno = errno;
             cold = true;
+            busy = status == FC_E_BUSY; /* somebody is at it: no sign of damage */
             if (told)
                 return status;
             if (!status)

@@ -146,7 +146,7 @@ def test_timeouts_are_checked(cache: framecache.Cache, timeout: Any) -> None:
 
 
 def test_a_cold_frame_is_not_computed_again(cache: framecache.Cache) -> None:
-    cache.budget = "8MiB"
+    cache = framecache.Cache(cache.dir, cold=True, budget="8MiB")
     for number in range(20):
         cache[f"k{number}"] = pa.table({"x": np.full(1 << 17, number)})
     cold = [info["key"] for info in cache.infos() if info["cold"]]
