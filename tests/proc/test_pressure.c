@@ -284,7 +284,8 @@ typedef struct house {
     _Atomic int janitor[2], stop, phase;
 } house;
 
-static bool keeps_house(fc_cache *cache) {
+/* Looks at what is the helper's own, from outside. */
+__attribute__((no_sanitize("thread"))) static bool keeps_house(fc_cache *cache) {
     fc__lock lock;
     /* Held by this process's helper or by nobody: only then the process itself is asked.
      */
