@@ -300,7 +300,7 @@ int main(int argc, char **argv) {
     if (argc != 2)
         return fprintf(stderr, "usage: codec DIR\n"), 2;
     char *dir = bench_path(argv[1], "cache");
-    fc_options options = {.size = sizeof options, .dir = dir, .budget = "450MiB",
+    fc_options options = {.size = sizeof options, .dir = dir, .budget = "450MiB", .cold = "on",
                           .watermarks = "50:40", .janitor = "off", .threads = "2"};
     samples ours[2] = {0}, theirs[4] = {0};
     cold_file file = {0};
