@@ -120,8 +120,6 @@ class Cache(_core.Cache, Computing):
             for name, value in given.items()
             if value is not None
         }
-        flags = _RDONLY * read_only | _NO_CREATE * (not create)
-        flags |= _NO_THREADS * (not helper_threads)
         self._dir = _settings.directory(settings.get("dir"))
         self._arguments: dict[str, Any] = {
             **settings,
@@ -130,8 +128,19 @@ class Cache(_core.Cache, Computing):
             "create": create,
             "helper_threads": helper_threads,
         }
-        self._open(flags, settings)
+        self._open(self._flags(), settings)
         self._flight_limit = _settings.flight_seconds(settings.get("flight_max"))
+
+    def _flags(self) -> int:
+        asked = self._arguments
+        flags = _RDONLY if asked["read_only"] else 0
+        flags |= 0 if asked["create"] else _NO_CREATE
+        return flags | (0 if asked["helper_threads"] else _NO_THREADS)
+
+    def _take_test_clock(self) -> None:
+        """Attaches anew, with a clock that `framecache.testing` sets."""
+        settings = {k: v for k, v in self._arguments.items() if isinstance(v, str)}
+        self._attach_for_tests(self._flags(), settings)
 
     def __reduce__(self) -> Any:
         return _reopen, (type(self), self._arguments)

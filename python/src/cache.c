@@ -137,7 +137,7 @@ static int option(PyObject *settings, const char *name, const char **out) {
     return (*out = PyUnicode_AsUTF8AndSize(value, NULL)) ? 0 : -1;
 }
 
-static int options_fill(fc_options *options, unsigned int flags, PyObject *settings) {
+int core_options_fill(fc_options *options, unsigned int flags, PyObject *settings) {
     *options = (fc_options){.size = sizeof *options, .flags = flags};
 #define FC_X(name, syntax, value)                                                        \
     if (option(settings, #name, &options->name))                                         \
@@ -157,7 +157,7 @@ static PyObject *cache_open(PyObject *op, PyObject *args) {
     int rc;
 
     if (!PyArg_ParseTuple(args, "IO!", &flags, &PyDict_Type, &settings) ||
-        options_fill(&options, flags, settings))
+        core_options_fill(&options, flags, settings))
         return NULL;
     if (self->cache || self->closed) {
         PyErr_SetString(PyExc_RuntimeError, "this Cache has been opened already");
@@ -477,6 +477,8 @@ static PyObject *cache_wait(PyObject *op, PyObject *args) {
 
 static PyMethodDef cache_methods[] = {
     {"_open", cache_open, METH_VARARGS, "_open(flags, settings)"},
+    {"_attach_for_tests", core_attach_for_tests, METH_VARARGS, NULL},
+    {"_set_test_clock", core_set_test_clock, METH_O, NULL},
     {"close", cache_close, METH_NOARGS,
      "close($self, /)\n--\n\nLeave the cache. Frames, and what was made from them, stay "
      "valid; "

@@ -7,6 +7,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdatomic.h>
 #include <structmember.h>
 
 #include "framecache/framecache.h"
@@ -24,6 +25,7 @@ typedef struct core_cache {
     fc_cache *cache;
     Py_ssize_t users; /* calls without the GIL, cursors, builds: close() waits for them */
     bool closed;
+    _Atomic int64_t *test_clock_ns; /* framecache.testing.fake_clock(), or NULL */
 } core_cache;
 
 typedef struct core_frame {
@@ -74,6 +76,12 @@ PyObject *core_info_dict(const fc_info *info, PyObject *leased);
 int core_findings_run(int (*call)(void *argument, fc_report_fn report, void *context,
                                   fc_error *error),
                       void *argument, PyObject *list, fc_error *error);
+
+int core_options_fill(fc_options *options, unsigned int flags, PyObject *settings);
+
+/* testclock.c: methods of the cache, for framecache.testing */
+PyObject *core_attach_for_tests(PyObject *self, PyObject *args);
+PyObject *core_set_test_clock(PyObject *self, PyObject *now_ns);
 
 /* walk.c: methods of the cache that go over all frames */
 PyObject *core_cache_verify(PyObject *self, PyObject *data);

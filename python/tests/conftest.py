@@ -9,6 +9,10 @@ from collections.abc import Iterator
 
 import framecache
 import pytest
+from framecache.testing import (
+    framecache_cache,  # noqa: F401 - a fixture
+    leases,
+)
 
 sys.path.insert(0, os.path.dirname(__file__))  # samples.py, for the tests
 
@@ -20,17 +24,13 @@ def directory() -> Iterator[str]:
     shutil.rmtree(path)
 
 
-def leased(cache: framecache.Cache) -> list[str]:
-    return [info["key"] for info in cache.infos() if info["leased"]]
-
-
 @pytest.fixture
 def cache(directory: str) -> Iterator[framecache.Cache]:
     with framecache.Cache(directory, budget="512MiB", capacity=1024) as cache:
         yield cache
         if cache.closed:
             return
-        if leased(cache):
+        if leases(cache):
             gc.collect()  # what a failed call's traceback held
-        assert leased(cache) == []
+        assert leases(cache) == []
         assert [f for f in cache.verify(data=True) if f["level"] != "info"] == []
