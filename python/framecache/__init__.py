@@ -51,6 +51,7 @@ from ._frame import Column, Frame, Schema
 from ._keys import content_hash
 from ._memoize import AsyncMemoized, Memoized
 from ._namespace import Namespace
+from ._values import register
 
 __version__: str = _core.version
 
@@ -88,6 +89,7 @@ __all__ = [
     "content_hash",
     "doctor",
     "get_include",
+    "register",
 ]
 
 _core.configure(Frame, _make)

@@ -302,6 +302,25 @@ class _Store:
     def get(self, key: Key, *, stale: bool = False) -> Frame | None: ...
     @overload
     def get(self, key: Key, default: D, *, stale: bool = False) -> Frame | D: ...
+    def put_value(
+        self,
+        key: Key,
+        value: Any,
+        *,
+        ttl: Duration | None = None,
+        stale: Duration = 0,
+        tags: Iterable[str] = (),
+        cost: float | None = None,
+        allow_pickle: bool = False,
+    ) -> None: ...
+    def get_value(
+        self,
+        key: Key,
+        default: Any = None,
+        *,
+        stale: bool = False,
+        allow_pickle: bool = False,
+    ) -> Any: ...
     def get_or_compute(
         self,
         key: Key,
@@ -434,3 +453,6 @@ class Cache(_Store):
 
 def doctor(dir: str | PathLike[str] | None = None) -> list[Finding]: ...
 def content_hash(value: Any) -> bytes: ...  # 16 bytes, the same in every process
+def register(
+    type: type[T], tag: str, encode: Callable[[T], Any], decode: Callable[[Any], T]
+) -> None: ...

@@ -22,9 +22,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import _values
 from ._errors import BudgetError, DeadlockError, NoSpaceError, WaitTimeout, key_text
 from ._frame import Frame
-from ._kinds import is_table, value_of
+from ._kinds import value_of
 from ._settings import Duration, PutOptions, milliseconds, stale_milliseconds, tag_bytes
 
 if TYPE_CHECKING:
@@ -194,12 +195,13 @@ class Call:
             self.started = time.monotonic()
 
     def store(self, value: Any, cost: float) -> Frame:
-        if not is_table(value):
+        options = self.policy.options(cost)
+        try:
+            return _values.store(self.cache, self.key, value, options)
+        except _values.Unstorable as error:
             raise TypeError(
-                f"the compute of {key_text(self.key)!r} gave a {type(value).__name__}: "
-                "only tables (pandas, polars, pyarrow, Arrow streams, Frames) can be kept"
-            )
-        return self.cache._store(self.key, value, self.policy.options(cost))
+                f"what the compute of {key_text(self.key)!r} gave cannot be kept: {error}"
+            ) from error
 
     def keep(self, value: Any, cost: float) -> Any:
         """Puts what was computed, and gives what later callers will get."""

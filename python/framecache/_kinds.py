@@ -47,7 +47,8 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 
-def _recorded(metadata: dict[bytes, bytes]) -> str:
+def recorded(metadata: dict[bytes, bytes]) -> str:
+    """The kind that was put: "dataframe", "polars", "value", "pyarrow" and the like."""
     marked = metadata.get(_KEY)
     if marked is not None:
         return marked.decode("ascii", "replace")
@@ -60,9 +61,13 @@ def _recorded(metadata: dict[bytes, bytes]) -> str:
 
 def value_of(frame: Frame) -> Any:
     """What `Frame.to_value` gives."""
-    kind = _recorded(layout_of(frame).metadata)
+    kind = recorded(layout_of(frame).metadata)
     if kind == "frame":
         return frame
+    if kind == "value":
+        from . import _values
+
+        return _values.load(frame)
     if kind == "polars":
         return frame.to_polars()
     if kind == "polars.series":

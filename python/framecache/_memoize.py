@@ -15,9 +15,9 @@ from . import _flight, _keys
 from ._errors import key_text
 from ._flight import Call, Counts, Next, Policy
 from ._settings import Duration
+from ._values import Values
 
 if TYPE_CHECKING:
-    from ._cache import Cache
     from ._frame import Frame
 
 Key = str | bytes
@@ -25,17 +25,10 @@ Key = str | bytes
 _PREFIX_BYTES = 200  # longer names are hashed: they stand in tags too, of 255 bytes
 
 
-class Computing:
+class Computing(Values):
     """The methods that a Cache and a Namespace have in common."""
 
     __slots__ = ()
-
-    def _locate(self, key: Key) -> tuple[Cache, Key]:
-        """Where a key of this store is: the cache, and the key there."""
-        return self, key  # type: ignore[return-value]
-
-    def _own_tags(self) -> tuple[str, ...]:
-        return ()
 
     def _policy(
         self,
@@ -81,7 +74,7 @@ class Computing:
         Parameters
         ----------
         compute : callable
-            Returns a table: whatever `Cache.put` takes, or a Frame.
+            Returns a table, or any value that `put_value` takes.
         ttl, stale : duration
             As for `Cache.put`. With `stale`, an expired table is returned at once while
             one thread in the machine computes the new one; if that fails, the failure is
@@ -102,7 +95,7 @@ class Computing:
         DeadlockError
             `compute` asks for its own key.
         TypeError
-            `compute` returned no table.
+            `compute` returned something that cannot be stored; the message says where.
         """
         return self._run(key, compute, self._policy(ttl, stale, tags, timeout), None)
 

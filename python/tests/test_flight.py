@@ -105,9 +105,9 @@ def test_a_frame_comes_back_as_frame(cache: framecache.Cache) -> None:
     del table
 
 
-@pytest.mark.parametrize("value", [None, 1, {"a": 1}, np.ones(3), "text"])
-def test_what_is_no_table_is_refused(cache: framecache.Cache, value: Any) -> None:
-    with pytest.raises(TypeError, match=r"'k' gave a .*only tables"):
+@pytest.mark.parametrize("value", [object(), {"a": [object()]}, pytest.raises, ...])
+def test_what_cannot_be_stored_is_refused(cache: framecache.Cache, value: Any) -> None:
+    with pytest.raises(TypeError, match=r"'k' gave cannot be kept: value"):
         cache.get_or_compute("k", lambda: value)
     assert cache.get_or_compute("k", lambda: TABLE).equals(TABLE)  # the flight has ended
 

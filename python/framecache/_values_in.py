@@ -1,0 +1,419 @@
+"""Values that are no table, on their way in: a tree of JSON, and buffers beside it.
+
+Numbers, text, true, false, null and lists stand for themselves; everything else is an
+object of one member, whose name is a tag: ``{"tuple": [1, 2]}``. docs/format.md lists the
+tags. Large bytes and arrays are not part of the tree: it has their numbers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import struct
+import sys
+import uuid
+import zoneinfo
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._kinds import is_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_LEVELS = 128
+_MOST_ITEMS = 1 << 25  # a list that holds a list twice, that one another twice, ... ends
+_INLINE_BYTES = 64  # what is shorter stands in the tree, as hexadecimal digits
+_LARGE_BYTES = 64 << 10  # what is longer is a column of its own; others share one
+_ALIGN = 64
+_INT_BITS = 63
+
+_PLAIN = frozenset((type(None), bool, str))
+_json = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+class Refused(Exception):
+    """A value that cannot be stored; each container adds its part of the path."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.path: list[str] = []
+        self.within: list[int] = []
+
+
+class Unstorable(TypeError):
+    """What the caller gets for it."""
+
+
+class Extension(NamedTuple):
+    """A type that `framecache.register` made known."""
+
+    type: type
+    tag: str
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+extensions: dict[type, Extension] = {}
+extension_tags: dict[str, Extension] = {}
+
+
+class Encoded(NamedTuple):
+    """A tree, and what it refers to by number."""
+
+    tree: bytes
+    small: bytes  # several buffers, each at a multiple of 64
+    large: list[Any]
+    tables: list[Any]
+
+
+class Encoder:
+    """One value being encoded."""
+
+    def __init__(self, allow_pickle: bool = False, careful: bool = False) -> None:
+        self.allow_pickle = allow_pickle
+        self.plain = _PLAIN - {str} if careful else _PLAIN
+        self.small: list[Any] = []
+        self.small_bytes = 0
+        self.large: list[Any] = []
+        self.tables: list[Any] = []
+        self.items = 0
+
+    def node(self, value: Any, level: int) -> Any:
+        """What stands in the tree for a value."""
+        kind = type(value)
+        if kind in self.plain:
+            return value
+        encode = _ENCODERS.get(kind)
+        if encode is not None:
+            return encode(self, value, level)
+        return self._other(value, kind, level)
+
+    def nodes(self, values: Iterable[Any], count: int, level: int, path: Path) -> Any:
+        """Those of the items of a container."""
+        if level > MOST_LEVELS:
+            raise Refused(f"nested deeper than {MOST_LEVELS} levels")
+        self.items += count
+        if self.items > _MOST_ITEMS:
+            raise Refused(f"more than {_MOST_ITEMS} items, those met twice counted twice")
+        made: list[Any] = []
+        plain, node = self.plain, self.node
+        value = None
+        try:
+            for value in values:
+                made.append(value if type(value) in plain else node(value, level))
+        except Refused as refused:
+            refused.path.insert(0, path(len(made), value))
+            raise
+        return made
+
+    def buffer(self, data: Any, count: int) -> list[int]:
+        """Where bytes are: ``[offset, bytes]`` in the shared column, or ``[number]``."""
+        if count > _LARGE_BYTES:
+            self.large.append(data)
+            return [len(self.large) - 1]
+        offset = self.small_bytes
+        self.small.append(data)
+        spare = -count % _ALIGN
+        if spare:
+            self.small.append(bytes(spare))
+        self.small_bytes += count + spare
+        return [offset, count]
+
+    def bytes(self, data: bytes | bytearray | memoryview) -> Any:
+        """As hexadecimal digits, or in a buffer."""
+        return data.hex() if len(data) <= _INLINE_BYTES else self.buffer(data, len(data))
+
+    def _other(self, value: Any, kind: type, level: int) -> Any:
+        """What is not one of Python's own types."""
+        extension = extensions.get(kind)
+        if extension is not None:
+            inner = [extension.encode(value)]
+            node = self.nodes(inner, 1, level + 1, lambda _, item: "")
+            return {"extension": [extension.tag, *node]}
+        for encode in (_from_numpy, _from_pandas, _from_table, _from_plotly):
+            found = encode(self, value, level)
+            if found is not None:
+                return found
+        if self.allow_pickle:
+            return _pickled(self, value)
+        raise Refused(
+            f"a {kind.__module__}.{kind.__qualname__} cannot be stored; "
+            "framecache.register() takes functions that turn it into what can"
+        )
+
+
+Path = Callable[[int, Any], str]
+
+
+# ---- Python's own types ----
+
+
+def shown(value: Any) -> str:
+    """A key or an item, as far as it fits into a message."""
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # an int of too many digits, or a type's own fault
+        return f"<{type(value).__qualname__}>"
+
+
+def _index(position: int, value: Any) -> str:
+    return f"[{position}]"
+
+
+def _of_item(position: int, value: Any) -> str:
+    return f" item {shown(value)}"
+
+
+def _int(encoder: Encoder, value: int, level: int) -> Any:
+    if value.bit_length() <= _INT_BITS:
+        return value
+    return {"int": hex(value)}
+
+
+def _float(encoder: Encoder, value: float, level: int) -> Any:
+    if value - value == 0:  # neither infinite nor NaN
+        return value
+    return {"float": struct.pack(">d", value).hex()}
+
+
+def _str(encoder: Encoder, value: str, level: int) -> Any:
+    """Only if some text has surrogates: a pair of them would come back as one."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return {"str": encoder.bytes(value.encode("utf-8", "surrogatepass"))}
+    return value
+
+
+def _bytes(encoder: Encoder, value: bytes, level: int) -> Any:
+    return {"bytes": encoder.bytes(value)}
+
+
+def _bytearray(encoder: Encoder, value: bytearray, level: int) -> Any:
+    return {"bytearray": encoder.bytes(bytes(value))}  # it may change meanwhile
+
+
+def _memoryview(encoder: Encoder, value: memoryview, level: int) -> Any:
+    if value.format[-1] in "P" or len(value.format.lstrip("@")) != 1:
+        raise Refused(f"a memoryview of format {value.format!r}: use a numpy array")
+    shape = list(value.shape or ())
+    if 0 in shape and len(shape) > 1:
+        raise Refused("an empty memoryview of several dimensions: use a numpy array")
+    return {"memoryview": [value.format, shape, encoder.bytes(value.tobytes())]}
+
+
+def _list(encoder: Encoder, value: list[Any], level: int) -> Any:
+    try:
+        return encoder.nodes(value, len(value), level + 1, _index)
+    except Refused as refused:
+        refused.within.append(id(value))
+        raise
+
+
+def _tuple(encoder: Encoder, value: tuple[Any, ...], level: int) -> Any:
+    return {"tuple": encoder.nodes(value, len(value), level + 1, _index)}
+
+
+def _set(encoder: Encoder, value: Any, level: int) -> Any:
+    nodes = encoder.nodes(value, len(value), level + 1, _of_item)
+    return {type(value).__name__: nodes}
+
+
+def _dict(encoder: Encoder, value: dict[Any, Any], level: int) -> Any:
+    """Keys and values in turn."""
+    flat = [None] * (2 * len(value))
+    try:
+        keys = list(value)
+        flat[::2] = encoder.nodes(
+            keys, len(keys), level + 1, lambda at, key: f" key {shown(key)}"
+        )
+        flat[1::2] = encoder.nodes(
+            value.values(), len(keys), level + 1, lambda at, _: f"[{shown(keys[at])}]"
+        )
+    except Refused as refused:
+        refused.within.append(id(value))
+        raise
+    return {"dict": flat}
+
+
+# ---- Times and numbers ----
+
+
+def _zone(encoder: Encoder, zone: datetime.tzinfo | None, level: int) -> Any:
+    if zone is None:
+        return None
+    if type(zone) is zoneinfo.ZoneInfo and zone.key:
+        return zone.key
+    if type(zone) is datetime.timezone:
+        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        return [_span(offset), *name]
+    raise Refused(
+        f"the time zone {zone!r} is neither a zoneinfo.ZoneInfo with a key nor a "
+        "datetime.timezone"
+    )
+
+
+def _span(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+def _datetime(encoder: Encoder, value: datetime.datetime, level: int) -> Any:
+    text = value.replace(tzinfo=None).isoformat()
+    return {"datetime": [text, value.fold, _zone(encoder, value.tzinfo, level)]}
+
+
+def _time(encoder: Encoder, value: datetime.time, level: int) -> Any:
+    text = value.replace(tzinfo=None).isoformat()
+    return {"time": [text, value.fold, _zone(encoder, value.tzinfo, level)]}
+
+
+_ENCODERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
+    type(None): lambda encoder, value, level: None,
+    bool: lambda encoder, value, level: value,
+    int: _int,
+    float: _float,
+    str: _str,
+    bytes: _bytes,
+    bytearray: _bytearray,
+    memoryview: _memoryview,
+    list: _list,
+    tuple: _tuple,
+    set: _set,
+    frozenset: _set,
+    dict: _dict,
+    datetime.datetime: _datetime,
+    datetime.time: _time,
+    datetime.date: lambda encoder, value, level: {"date": value.isoformat()},
+    datetime.timedelta: lambda encoder, value, level: {"timedelta": _span(value)},
+    datetime.timezone: lambda encoder, value, level: {
+        "zone": _zone(encoder, value, level)
+    },
+    zoneinfo.ZoneInfo: lambda encoder, value, level: {
+        "zone": _zone(encoder, value, level)
+    },
+    decimal.Decimal: lambda encoder, value, level: {"decimal": str(value)},
+    uuid.UUID: lambda encoder, value, level: {"uuid": value.hex},
+    complex: lambda encoder, value, level: {
+        "complex": struct.pack(">dd", value.real, value.imag).hex()
+    },
+}
+
+BUILT_IN = frozenset(_ENCODERS)
+
+
+# ---- Other libraries' ----
+
+
+def _from_numpy(encoder: Encoder, value: Any, level: int) -> Any:
+    np = sys.modules.get("numpy")
+    if np is None:
+        return None
+    if type(value) in (np.ndarray, np.memmap):
+        return _array(encoder, value, level)
+    if isinstance(value, np.generic):
+        if value.dtype.hasobject:
+            raise Refused(f"a numpy scalar of {value.dtype} holds Python objects")
+        return {"scalar": [_described(value.dtype), value.tobytes().hex()]}
+    if isinstance(value, np.dtype) and not value.hasobject:
+        return {"dtype": _described(value)}
+    return None
+
+
+def _described(dtype: np.dtype[Any]) -> Any:
+    """As in the header of an .npy file: text, or a list of fields."""
+    import numpy as np
+
+    if dtype.kind == "T":
+        raise Refused(f"numpy's {dtype} has no fixed width: use dtype=str or object")
+    try:
+        return np.lib.format.dtype_to_descr(dtype)
+    except ValueError as error:
+        raise Refused(f"numpy's {dtype} cannot be described: {error}") from error
+
+
+def _array(encoder: Encoder, value: np.ndarray[Any, Any], level: int) -> Any:
+    import numpy as np
+
+    shape = list(value.shape)
+    if value.dtype.kind == "O":
+        items = value.ravel().tolist()
+        nodes = encoder.nodes(items, len(items), level + 1, _index)
+        return {"objects": [shape, nodes]}
+    if value.dtype.hasobject and value.dtype.kind != "T":
+        raise Refused(f"an array of {value.dtype} holds Python objects")
+    order = "C"
+    if value.flags.f_contiguous and not value.flags.c_contiguous:
+        order, value = "F", value.T
+    descr = _described(value.dtype)
+    flat = np.ascontiguousarray(value).reshape(-1)
+    count = flat.nbytes
+    data = flat.view(np.uint8) if count else b""
+    return {"array": [descr, shape, order, encoder.buffer(data, count)]}
+
+
+def _from_pandas(encoder: Encoder, value: Any, level: int) -> Any:
+    pd = sys.modules.get("pandas")
+    if pd is None:
+        return None
+    if value is pd.NaT or value is pd.NA:
+        return {"pandas": str(value)}
+    if type(value) is pd.Timestamp:
+        zone = _zone(encoder, value.tzinfo, level)
+        return {"timestamp": [value._value, value.unit, zone, value.fold]}
+    if type(value) is pd.Timedelta:
+        return {"pandas.timedelta": [value._value, value.unit]}
+    return None
+
+
+def _from_table(encoder: Encoder, value: Any, level: int) -> Any:
+    if not is_table(value):
+        return None
+    raise Refused("a table inside a value")
+
+
+def _from_plotly(encoder: Encoder, value: Any, level: int) -> Any:
+    basedatatypes = sys.modules.get("plotly.basedatatypes")
+    if basedatatypes is None or not isinstance(value, basedatatypes.BaseFigure):
+        return None
+    parts = {"data": value._data, "layout": value._layout}
+    if value._frame_objs:
+        parts["frames"] = [frame._props for frame in value._frame_objs]
+    node = encoder.nodes([parts], 1, level + 1, lambda _, item: "")
+    return {"figure": [type(value).__name__, *node]}
+
+
+def _pickled(encoder: Encoder, value: Any) -> Any:
+    import pickle
+
+    try:
+        data = pickle.dumps(value, protocol=5)
+    except Exception as error:
+        raise Refused(f"it cannot be pickled either: {error}") from error
+    return {"pickle": encoder.bytes(data)}
+
+
+# ---- All of it ----
+
+
+def encode(value: Any, allow_pickle: bool = False) -> Encoded:
+    """A value as tree and buffers; TypeError names the path of what cannot be stored."""
+    encoder = Encoder(allow_pickle)
+    try:
+        try:
+            tree = _json(encoder.node(value, 0)).encode()
+        except UnicodeEncodeError:
+            encoder = Encoder(allow_pickle, careful=True)
+            tree = _json(encoder.node(value, 0)).encode()
+    except Refused as refused:
+        cyclic = len(set(refused.within)) != len(refused.within)
+        why = "contains itself" if cyclic else str(refused)
+        parts = refused.path
+        if len(parts) > 12:
+            parts = [*parts[:8], "...", *parts[-3:]]
+        path = "value" + "".join(parts)
+        raise Unstorable(f"{path}: {why}") from refused.__cause__
+    return Encoded(tree, b"".join(encoder.small), encoder.large, encoder.tables)
