@@ -1,0 +1,109 @@
+"""Server-side values for Dash 4: return ``Serverside(df)``, and get the frame as input.
+
+In the browser a value is an opaque token, signed and bound to the session and the store.
+
+>>> app = Dash(__name__)                                  # doctest: +SKIP
+>>> framecache.dash.init(app)                             # doctest: +SKIP
+>>> @callback(Output("store", "data"), Input("load", "n_clicks"))  # doctest: +SKIP
+... def query(n):
+...     return Serverside(df)
+>>> @callback(Output("table", "children"), Input("store", "data"))  # doctest: +SKIP
+... def show(df):
+...     return str(df.describe())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dash import Dash
+
+from .. import Cache
+from . import _bind, _session, _store
+from ._backend import FrameCacheBackend
+from ._serverside import Serverside
+from ._store import CookiesOff, OnMiss, Store, StoreMiss
+
+__all__ = [
+    "CookiesOff",
+    "FrameCacheBackend",
+    "OnMiss",
+    "Serverside",
+    "StoreMiss",
+    "init",
+    "read",
+]
+
+_RAISE = object()
+
+_bind.install()
+
+
+def init(
+    app: Dash,
+    cache: Cache | None = None,
+    on_miss: OnMiss = "raise",
+    session_check: bool = True,
+    *,
+    grace: float = 60,
+    route: str = "/_framecache",
+    authorize: Callable[[], bool] | None = None,
+) -> None:
+    """Let the app's callbacks keep values on the server.
+
+    Call it once, where the app is made; callbacks may be defined before or after.
+
+    Parameters
+    ----------
+    app : Dash
+        On Flask, Quart or FastAPI.
+    cache : Cache, optional
+        Where values are kept; ``framecache.Cache()``.
+    on_miss : {"raise", "none", "recompute"}
+        When a value is gone: raise `StoreMiss`, give None, or run the callback that made
+        it again with the arguments it had then. What is forged, or of another session or
+        store, is never recomputed.
+    session_check : bool
+        Only the session that made a value may read it. Needs cookies.
+    grace : float
+        Seconds a replaced value stays readable by its token, for callbacks under way.
+    route : str
+        Where the browser reads frames, below the app's prefix.
+    authorize : callable, optional
+        Called within a request to `route`; False refuses it.
+
+    Raises
+    ------
+    AccessError
+        The cache directory cannot be used: path, owner, mode and remedy.
+    """
+    if _store.of_app(app) is not None:
+        raise RuntimeError("framecache.dash.init(app) was called before for this app")
+    store = Store(cache, on_miss, session_check, grace, route, authorize)
+    _session.install(app)
+    _store.attach(app, store)
+    _bind.adopt(app)
+
+
+def read(token: str, *, default: Any = _RAISE) -> Any:
+    """The value of a token, within a request of one's own routes.
+
+    Raises
+    ------
+    StoreMiss
+        Unless `default` is given.
+    ValueError
+        It is no token.
+    """
+    store = _store.current()
+    if store is None:
+        raise RuntimeError("no app with a store: call framecache.dash.init(app) first")
+    if not _store.is_token(token):
+        raise ValueError("not a token of framecache.dash")
+    try:
+        return store.fetch(token, _session.of_request(), "token")
+    except StoreMiss:
+        if default is _RAISE:
+            raise
+        return default

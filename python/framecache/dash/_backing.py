@@ -1,0 +1,213 @@
+"""Where values are kept: a framecache Cache, or a cache of Flask-Caching or cachelib."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from typing import Any, Protocol
+
+from .. import _settings
+from .._cache import Cache
+from .._errors import ConflictError, Error, NeverExisted
+from .._frame import Frame
+from .._kinds import is_table
+from ._token import directory_tag
+
+_VALUE, _SLOT = "dash/value/", "dash/slot/"
+_NO_METADATA = b"\0\0\0\0"  # Arrow's encoding of no pairs
+_ABSENT = -1
+
+
+def text_of(key: bytes) -> str:
+    """A token's key as the cache's."""
+    return base64.urlsafe_b64encode(key).decode().rstrip("=")
+
+
+class Backing(Protocol):
+    """Keeps values under 16 bytes."""
+
+    tag: bytes  # names it in tokens
+    limits_lives: bool  # `retire` gives a value its grace and no more
+
+    def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None: ...
+
+    def get(self, key: bytes) -> Any: ...  # raises MissError
+
+    def has(self, key: bytes) -> bool: ...
+
+    def retire(self, key: bytes, grace: float) -> None: ...
+
+    def frame(self, key: bytes) -> Frame: ...
+
+
+class FrameBacking:
+    """Values in a framecache Cache: tables as frames, shared and not copied."""
+
+    limits_lives = True
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+        self.tag = directory_tag(cache.dir)
+
+    def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:
+        name = _VALUE + text_of(key)
+        if is_table(value):
+            self.cache.put(name, value, ttl=ttl).release()
+        else:
+            self.cache.put_value(name, value, ttl=ttl)
+
+    def get(self, key: bytes) -> Any:
+        return self.frame(key).to_value()
+
+    def has(self, key: bytes) -> bool:
+        return (_VALUE + text_of(key)) in self.cache
+
+    def frame(self, key: bytes) -> Frame:
+        return self.cache[_VALUE + text_of(key)]
+
+    def retire(self, key: bytes, grace: float) -> None:
+        """Leave it its last `grace` seconds, for callbacks that are under way."""
+        name = _VALUE + text_of(key)
+        if grace > 0:
+            self.cache.touch(name, grace)
+        else:
+            self.cache.delete(name)
+
+
+class ForeignBacking:
+    """Values in a cache of Flask-Caching, cachelib or dash-extensions.
+
+    These pickle, cannot say why a value is gone, and cannot shorten a life: a retired
+    value goes when its slot is filled again and its grace is over.
+    """
+
+    limits_lives = False
+
+    def __init__(self, cache: Any, ordinal: int) -> None:
+        self.cache = cache
+        place = getattr(cache, "_path", None) or getattr(cache, "cache_dir", None)
+        name = os.path.abspath(place) if isinstance(place, str) else str(ordinal)
+        identity = f"{type(cache).__qualname__} {name}"
+        self.tag = hashlib.sha256(b"foreign" + identity.encode()).digest()[:8]
+
+    def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:
+        name = "dash-" + text_of(key)
+        arguments: tuple[Any, ...] = (name, (value,))  # so that None is a value
+        if ttl is not None:
+            ms = _settings.milliseconds(ttl)
+            arguments += (0 if ms == _settings.NEVER else max(1, round(ms / 1000)),)
+        if self.cache.set(*arguments) is False:
+            raise Error(f"{type(self.cache).__name__} did not keep the value ({name})")
+
+    def get(self, key: bytes) -> Any:
+        found = self.cache.get("dash-" + text_of(key))
+        if not isinstance(found, tuple):
+            error = NeverExisted(
+                f"{type(self.cache).__name__} has no value under this key (any more): "
+                "expired, pruned, or kept by another process, if it keeps to one"
+            )
+            error.key = text_of(key)
+            raise error
+        return found[0]
+
+    def has(self, key: bytes) -> bool:
+        return bool(self.cache.has("dash-" + text_of(key)))
+
+    def frame(self, key: bytes) -> Frame:
+        raise TypeError(
+            f"the value is in a {type(self.cache).__name__}, not in a framecache Cache: "
+            "only frames can be read from the browser"
+        )
+
+    def retire(self, key: bytes, grace: float) -> None:
+        delete = getattr(self.cache, "delete", None)
+        if delete is not None:  # those of dash-extensions need not have it
+            delete("dash-" + text_of(key))
+
+
+class Slots:
+    """Which value each component has: replaced by compare-and-put, so none is forgotten.
+
+    A slot is a frame without rows whose columns' names are the keys: the present one
+    first, then retired ones that wait for the end of their grace.
+    """
+
+    def __init__(self, home: Cache, grace: float) -> None:
+        self._home = home
+        self._grace = grace
+
+    def fill(
+        self, slot: bytes, key: bytes, ttl: _settings.Duration | None, backing: Backing
+    ) -> None:
+        """Make `key` the slot's value, and retire the one before."""
+        name = _SLOT + text_of(slot)
+        while True:
+            before = self._home.get(name)
+            names = [] if before is None else before.columns
+            expect = _ABSENT if before is None else before.sequence
+            if before is not None:
+                before.release()
+            waiting, due = self._after(names, key, backing)
+            options = _settings.put_options(ttl, expect=expect)
+            try:
+                columns = [_marker(text) for text in [key.hex(), *waiting]]
+                self._home._put_columns(name, options, columns, 0, _NO_METADATA).release()
+            except ConflictError:
+                continue
+            for old in due:
+                backing.retire(old, self._grace)
+            return
+
+    def _after(
+        self, names: list[str], key: bytes, backing: Backing
+    ) -> tuple[list[str], list[bytes]]:
+        """Who waits on, and who is to be retired, when `key` takes the place."""
+        if not names or names[0] == key.hex():
+            return names[1:], []
+        if backing.limits_lives:
+            return names[1:], [bytes.fromhex(names[0])]
+        now = time.time()
+        waiting = [f"{names[0]}@{now:.3f}", *names[1:]]
+        due = [text for text in waiting if now - float(text[33:]) >= self._grace]
+        kept = [text for text in waiting if text not in due]
+        return kept, [bytes.fromhex(text[:32]) for text in due]
+
+
+def _marker(name: str) -> tuple[Any, ...]:
+    return name, "C", 0, 0, 0, (None, b""), None
+
+
+class Registry:
+    """The backings of an app, by the tag in the tokens."""
+
+    def __init__(self, home: FrameBacking) -> None:
+        self.home = home
+        self._known: list[tuple[object, Backing]] = [(home.cache, home)]
+
+    def of(self, cache: object | None) -> Backing:
+        """The backing of a cache; made at the first call for it."""
+        if cache is None:
+            return self.home
+        for known, backing in self._known:
+            if known is cache:
+                return backing
+        made: Backing
+        if isinstance(cache, Cache):
+            made = FrameBacking(cache)
+        elif all(callable(getattr(cache, name, None)) for name in ("get", "set", "has")):
+            made = ForeignBacking(cache, len(self._known))
+        else:
+            raise TypeError(
+                f"cache={cache!r}: neither a framecache.Cache nor a cache of "
+                "Flask-Caching, cachelib or dash-extensions (get, set, has)"
+            )
+        self._known.append((cache, made))
+        return made
+
+    def tagged(self, tag: bytes) -> Backing | None:
+        for _, backing in self._known:
+            if backing.tag == tag:
+                return backing
+        return None

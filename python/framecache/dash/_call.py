@@ -1,0 +1,203 @@
+"""One call of a callback: what the tokens it gets stand for, and what it gives."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dash import NoUpdate
+from dash._utils import clean_property_name, stringify_id
+
+from . import _session
+from ._serverside import Serverside
+from ._store import Place, Store, is_token
+
+Trail = tuple[Any, ...]  # indices and names, from what the callback returned to a value
+
+
+class Call:
+    """What one call has to do with the store.
+
+    Parameters
+    ----------
+    context
+        Dash's, of this call: it holds the components, the cookies and the page.
+    """
+
+    def __init__(self, store: Store, context: Any) -> None:
+        self.store = store
+        self.context = context
+        self.session = _session.of_context(context)
+        self.page = _session.page_of(context)
+        self.kept: list[tuple[str, Trail]] = []  # the tokens made, and of what
+
+    # ---- In ----
+
+    def resolve(self, value: Any, fetch: Callable[[str], Any]) -> Any:
+        """The value with whatever the tokens in it stand for."""
+        kind = type(value)
+        if kind is str:
+            return fetch(value) if is_token(value) else value
+        if kind is list or kind is tuple:
+            made = [self.resolve(item, fetch) for item in value]
+            same = all(new is old for new, old in zip(made, value, strict=True))
+            return value if same else kind(made)
+        if isinstance(value, dict):
+            fresh = {name: self.resolve(item, fetch) for name, item in value.items()}
+            same = all(fresh[name] is item for name, item in value.items())
+            return value if same else fresh
+        return value
+
+    def holder(self, token: str) -> str:
+        """The component and property whose value has the token in it."""
+        for listed in (self.context.get("inputs_list"), self.context.get("states_list")):
+            for spec in _leaves(listed):
+                if _holds(spec.get("value"), token):
+                    return name_of(spec)
+        return "an argument"
+
+    # ---- Out ----
+
+    def keep(self, value: Any, spec: Any, path: str = "", trail: Trail = ()) -> Any:
+        """The value with a token for each Serverside in it.
+
+        `spec` is what Dash says of the outputs, in the shape of the value; `path` where
+        in a property we are, `trail` where in the whole.
+        """
+        if isinstance(value, Serverside):
+            return self._keep_one(value, spec, path, trail)
+        if type(value) is list or type(value) is tuple:
+            parts: Any = range(len(value))
+        elif type(value) is dict and not NoUpdate.is_no_update(value):
+            parts = list(value)
+        else:
+            return value
+        made = [
+            self.keep(value[part], *_descend(spec, path, part), (*trail, part))
+            for part in parts
+        ]
+        if all(new is value[part] for new, part in zip(made, parts, strict=True)):
+            return value
+        if isinstance(value, dict):
+            return dict(zip(parts, made, strict=True))
+        return type(value)(made)
+
+    def _keep_one(
+        self, value: Serverside[Any], spec: Any, path: str, trail: Trail
+    ) -> str:
+        component = name_of(spec) if _is_leaf(spec) else "an output"
+        place = Place(self.session, self.page, component, path)
+        how = value._how
+        if value.key is not None:
+            session = self.store.session_of(place, how.bound)
+            name = session + b"\0" + value.key.encode("utf-8", "surrogateescape")
+            how = how._replace(name=hashlib.sha256(b"named" + name).digest()[:16])
+        token = self.store.keep(value.value, place, how)
+        self.kept.append((token, trail))
+        return token
+
+    def output(self, value: Any) -> Any:
+        """What the callback returned, with tokens."""
+        grouped = self.context.get("using_outputs_grouping")
+        specs = self.context.get("outputs_grouping" if grouped else "outputs_list")
+        return self.keep(value, specs)
+
+    # ---- set_props ----
+
+    def watch_props(self) -> None:
+        """Have what the callback gives to `set_props` kept too."""
+        context = self.context
+        props = context.get("updated_props")
+        if props is not None and not isinstance(props, _Props):
+            context["updated_props"] = _Props(self, props)
+        socket = context.get("dash_websocket")
+        if socket is not None and not isinstance(socket, _Socket):
+            context["dash_websocket"] = _Socket(self, socket)
+
+    def prop(self, component_id: str, name: str, value: Any) -> Any:
+        kept = len(self.kept)
+        made = self.keep(value, {"id": component_id, "property": name})
+        del self.kept[kept:]  # not part of what the callback returns
+        return made
+
+
+class _Props(dict[str, Any]):
+    """Dash's `updated_props`, or the one of a background job, with tokens put in."""
+
+    def __init__(self, call: Call, inner: dict[str, Any]) -> None:
+        super().__init__(inner)
+        self._call = call
+        self._inner = inner
+
+    def __setitem__(self, component_id: str, props: Any) -> None:
+        made = {
+            name: self._call.prop(component_id, name, value)
+            for name, value in props.items()
+        }
+        super().__setitem__(component_id, made)
+        self._inner[component_id] = made
+
+
+class _Socket:
+    """A callback's WebSocket, with tokens put into the properties it sends."""
+
+    def __init__(self, call: Call, inner: Any) -> None:
+        self._call = call
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def set_prop_sync(self, component_id: str, name: str, value: Any) -> Any:
+        value = self._call.prop(component_id, name, value)
+        return self._inner.set_prop_sync(component_id, name, value)
+
+    async def set_prop(self, component_id: str, name: str, value: Any) -> Any:
+        value = self._call.prop(component_id, name, value)
+        return await self._inner.set_prop(component_id, name, value)
+
+
+# ---- Dash's descriptions of components ----
+
+
+def _is_leaf(spec: Any) -> bool:
+    return (
+        isinstance(spec, Mapping)
+        and "id" in spec
+        and isinstance(spec.get("property"), str)
+    )
+
+
+def name_of(spec: Mapping[str, Any]) -> str:
+    """``id.property``, as Dash writes it."""
+    return f"{stringify_id(spec['id'])}.{clean_property_name(spec['property'])}"
+
+
+def _leaves(spec: Any) -> Iterator[Mapping[str, Any]]:
+    if _is_leaf(spec):
+        yield spec
+    elif isinstance(spec, (list, tuple)):
+        for item in spec:
+            yield from _leaves(item)
+
+
+def _holds(value: Any, token: str) -> bool:
+    if type(value) is str:
+        return value == token
+    if isinstance(value, dict):
+        return any(_holds(item, token) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds(item, token) for item in value)
+    return False
+
+
+def _descend(spec: Any, path: str, part: Any) -> tuple[Any, str]:
+    """The description and the path of a part of a value."""
+    if _is_leaf(spec):
+        return spec, f"{path}/{part}"
+    if isinstance(spec, (list, tuple)) and isinstance(part, int) and part < len(spec):
+        return spec[part], ""
+    if isinstance(spec, Mapping) and part in spec:
+        return spec[part], ""
+    return None, f"{path}/{part}"

@@ -1,0 +1,283 @@
+"""The store of an app: values kept for its components, and read back by their tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from dash import Dash
+
+from .. import _settings
+from .._cache import Cache
+from .._errors import AccessError, MissError
+from .._frame import Frame
+from . import _access, _session
+from ._backing import Backing, FrameBacking, Registry, Slots
+from ._token import Forged, Signer, Token, host_tag, looks_like, secret_of
+
+OnMiss = Literal["raise", "none", "recompute"]
+_EVERYONE = bytes(16)  # the session of values that are every session's
+
+
+class StoreMiss(MissError):
+    """The value of a token is not there, or not for this request.
+
+    Attributes
+    ----------
+    component : str
+        Id and property of the component that held the token.
+    reason : str
+        As `MissError`'s; or ``"forged"``: altered, cut short, of another secret or
+        another session; or ``"other host"``: kept in a store that is not this one.
+    age : float or None
+        Seconds since the value went, as far as that is known; of a token from elsewhere,
+        since it was made.
+    """
+
+    component: str = ""
+
+    def __reduce__(self) -> Any:
+        return _miss, (str(self), self.component, self.reason, self.age, self.key)
+
+
+def _miss(
+    message: str, component: str, reason: str, age: float | None, key: str = ""
+) -> StoreMiss:
+    error = StoreMiss(message)
+    error.component, error.reason, error.age = component, reason, age  # type: ignore[assignment]
+    error.key = key
+    return error
+
+
+class CookiesOff(RuntimeError):
+    """The browser sends no cookies, and values are bound to sessions by one."""
+
+
+class Place(NamedTuple):
+    """Where a value belongs: it is replaced by the next for the same place."""
+
+    session: str | None
+    page: bytes
+    component: str  # id and property
+    path: str = ""  # within the property
+
+
+class Keep(NamedTuple):
+    """How a value is kept, other than by default."""
+
+    ttl: _settings.Duration | None = None
+    cache: object | None = None
+    bound: bool | None = None  # to the session
+    name: bytes | None = None  # 16: of a value with a key of its own
+
+
+class Store:
+    """What `init` makes for an app."""
+
+    def __init__(
+        self,
+        cache: Any,  # a framecache.Cache
+        on_miss: OnMiss,
+        session_check: bool,
+        grace: float,
+        route: str,
+        authorize: Callable[[], bool] | None,
+    ) -> None:
+        if on_miss not in ("raise", "none", "recompute"):
+            raise ValueError(f"on_miss={on_miss!r}: give 'raise', 'none' or 'recompute'")
+        if not grace >= 0:
+            raise ValueError(f"grace={grace!r}: seconds, 0 or more")
+        self.cache: Cache = open_cache() if cache is None else cache
+        self.on_miss = on_miss
+        self.session_check = session_check
+        self.route = route
+        self.authorize = authorize
+        self.signer = Signer(secret_of(self.cache.dir))
+        self.registry = Registry(FrameBacking(self.cache))
+        self._slots = Slots(self.cache, grace)
+        self._host = host_tag()
+
+    # ---- Keep ----
+
+    def keep(self, value: Any, place: Place, how: Keep) -> str:
+        """Keep a value for a component, and return its token."""
+        bound = self.session_check if how.bound is None else how.bound
+        session = (
+            self._session_tag(place.session, place.component) if bound else _EVERYONE
+        )
+        backing = self.registry.of(how.cache)
+        key = secrets.token_bytes(16) if how.name is None else how.name
+        backing.put(key, value, how.ttl)
+        if how.name is None:
+            self._slots.fill(self._slot(session, place), key, how.ttl, backing)
+        return self.token(key, backing, session)
+
+    def token(self, key: bytes, backing: Backing, session: bytes = _EVERYONE) -> str:
+        """A token for what is kept under a key."""
+        bound = session != _EVERYONE
+        return self.signer.issue(key, self._host, backing.tag, session, bound)
+
+    def session_of(self, place: Place, bound: bool | None) -> bytes:
+        """What stands for the session in tokens and names; zeros: for every one."""
+        if not (self.session_check if bound is None else bound):
+            return _EVERYONE
+        return self._session_tag(place.session, place.component)
+
+    def _session_tag(self, session: str | None, component: str) -> bytes:
+        if session is None:
+            raise CookiesOff(
+                f"{component}: the request has no cookie {_session.COOKIE!r}, which "
+                "binds server-side values to the browser's session. Cookies are off, the "
+                "page was not served by this app, or it stands in a frame of another site. "
+                "Let the browser keep the cookie, or give session_check=False"
+            )
+        return self.signer.session(session)
+
+    def _slot(self, session: bytes, place: Place) -> bytes:
+        text = f"{place.component}\0{place.path}".encode("utf-8", "surrogateescape")
+        return hashlib.sha256(session + place.page + text).digest()[:16]
+
+    # ---- Read ----
+
+    def locate(self, text: str, session: str | None, component: str) -> _Located:
+        """Where the value of a token is, if this session may have it.
+
+        Raises
+        ------
+        StoreMiss
+            Forged, of another session, or of another store.
+        CookiesOff
+        """
+        try:
+            token = self.signer.read(text)
+        except Forged:
+            raise _miss(
+                f"{component}: the token was altered or cut short, or signed with "
+                "another secret (forged). After a change of FRAMECACHE_SECRET or a new "
+                "cache directory, load the page again",
+                component, "forged", None,
+            ) from None  # fmt: skip
+        if token.bound:
+            self._check_session(token, session, component)
+        backing = self.registry.tagged(token.store)
+        if backing is None or token.host != self._host:
+            raise self._elsewhere(token, component)
+        return _Located(token, backing)
+
+    def _check_session(self, token: Token, session: str | None, component: str) -> None:
+        if self.signer.same_session(token, self._session_tag(session, component)):
+            return
+        raise _miss(
+            f"{component}: the token was made for another session (forged): it was "
+            "copied from another browser, or the cookie has been deleted since. Load the "
+            "page again",
+            component, "forged", None,
+        )  # fmt: skip
+
+    def _elsewhere(self, token: Token, component: str) -> StoreMiss:
+        age = max(0.0, time.time() - token.made)
+        if token.host == self._host:
+            where = f"in another cache directory than {self.cache.dir}, or in one that "
+            where += "was removed and made again"
+        else:
+            where = "on another host, or before this one started again"
+        return _miss(
+            f"{component}: the value was kept {age:.0f} s ago {where} (other host). Let "
+            "all workers share one directory, and a balancer send a session to one host",
+            component, "other host", age,
+        )  # fmt: skip
+
+    def gone(self, error: MissError, token: Token, component: str) -> StoreMiss:
+        """The miss to raise for a value that its backing has not (any more)."""
+        reason, age = str(error.reason), error.age
+        if reason == "never":  # it was there, or it would have no token
+            reason = "evicted"
+        since = f"{age:.0f} s ago" if age is not None else "at a time not known"
+        kept = max(0.0, time.time() - token.made)
+        return _miss(
+            f"{component}: the value, kept {kept:.0f} s ago, went {since} ({reason}). "
+            f"{_ADVICE.get(reason, 'Run the callback that made it again')}; or give "
+            "init(on_miss='recompute')",
+            component, reason, age, error.key,
+        )  # fmt: skip
+
+    def fetch(self, text: str, session: str | None, component: str) -> Any:
+        """The value of a token, in its kind; raises StoreMiss, CookiesOff."""
+        found = self.locate(text, session, component)
+        try:
+            return found.backing.get(found.token.key)
+        except MissError as error:
+            raise self.gone(error, found.token, component) from error
+
+    def frame(self, text: str, session: str | None, component: str = "token") -> Frame:
+        """The value of a token as a frame; raises StoreMiss, CookiesOff, TypeError."""
+        found = self.locate(text, session, component)
+        try:
+            return found.backing.frame(found.token.key)
+        except MissError as error:
+            raise self.gone(error, found.token, component) from error
+
+
+class _Located(NamedTuple):
+    token: Token
+    backing: Backing
+
+
+_ADVICE = {
+    "expired": "Give it a longer ttl",
+    "evicted": "Give the cache a larger budget (FRAMECACHE_BUDGET)",
+    "deleted": "It was replaced more than the grace ago, or deleted; load the page again",
+}
+
+
+def open_cache(directory: str | None = None, kind: Any = None, **settings: Any) -> Any:
+    """A cache; where it cannot be, whose the path is, its mode and what to do.
+
+    Raises
+    ------
+    AccessError
+    """
+    path = _settings.directory(directory)
+    made = Cache if kind is None else kind
+    try:
+        return made(path, **settings)
+    except AccessError as error:
+        raise AccessError(
+            f"the cache directory {path} cannot be used: {error}. "
+            f"{_access.describe(_access.nearest(path))}: {_access.remedy(path)}"
+        ) from error
+
+
+# ---- The stores of this process ----
+
+_stores: weakref.WeakKeyDictionary[Dash, Store] = weakref.WeakKeyDictionary()
+
+
+def attach(app: Dash, store: Store) -> None:
+    _stores[app] = store
+
+
+def of_app(app: Dash) -> Store | None:
+    return _stores.get(app)
+
+
+def current() -> Store | None:
+    """The store of the app that answers; in a worker, of the only app there is."""
+    from dash import get_app
+
+    try:
+        store = _stores.get(get_app())
+    except Exception:  # AppNotFoundError: no app yet
+        store = None
+    if store is None and len(_stores) == 1:
+        store = next(iter(_stores.values()), None)
+    return store
+
+
+def is_token(value: object) -> bool:
+    """Whether it is a token, or was made to look like one; other text stays text."""
+    return type(value) is str and looks_like(value)

@@ -1,0 +1,109 @@
+"""The names of ``dash_extensions.enrich`` for values that stay on the server.
+
+>>> from framecache.dash.enrich import Dash, ServersideOutput, Input, Trigger
+>>> app = Dash(__name__)                                        # doctest: +SKIP
+>>> @app.callback(ServersideOutput("store", "data"), Trigger("btn", "n_clicks"))
+... def query():                                                # doctest: +SKIP
+...     return px.data.gapminder()
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import dash
+from dash.dependencies import Input, Output, State
+
+from .. import Cache
+from . import init
+from ._plan import Defaults, ServersideOutput, Trigger
+from ._store import open_cache
+
+__all__ = [
+    "Dash",
+    "FileSystemStore",
+    "FrameStore",
+    "Input",
+    "Output",
+    "OutputDefaults",
+    "ServersideOutput",
+    "State",
+    "Trigger",
+]
+
+
+class OutputDefaults(TypedDict, total=False):
+    """What a ServersideOutput takes that does not say otherwise."""
+
+    backend: object
+    session_check: bool
+
+
+class FrameStore(Cache):
+    """A framecache Cache as the backend of outputs."""
+
+
+def FileSystemStore(cache_dir: str | None = None, **kwargs: Any) -> FrameStore:
+    """A store in a directory: on tmpfs (the default's place) values are shared memory.
+
+    Parameters
+    ----------
+    cache_dir : str, optional
+        ``FRAMECACHE_DIR``, or the default.
+    default_timeout : int, optional
+        Seconds values live; 0 is for ever.
+    threshold : int, optional
+        Accepted, without effect: bytes are counted, not files (``budget=``).
+    **kwargs
+        Settings of `Cache`.
+
+    Raises
+    ------
+    AccessError
+        The directory cannot be used: path, owner, mode and remedy.
+    """
+    kwargs.pop("threshold", None)
+    timeout = kwargs.pop("default_timeout", None)
+    if timeout is not None:
+        kwargs["ttl"] = "never" if timeout == 0 else timeout
+    store: FrameStore = open_cache(cache_dir, FrameStore, **kwargs)
+    return store
+
+
+class Dash(dash.Dash):
+    """Dash whose callbacks may have server-side outputs.
+
+    Parameters
+    ----------
+    output_defaults : dict, optional
+        ``backend`` (a `FileSystemStore`, a framecache Cache, or a cache of Flask-Caching
+        or cachelib) and ``session_check``.
+    *args, **kwargs
+        Of `dash.Dash`.
+    """
+
+    def __init__(
+        self, *args: Any, output_defaults: OutputDefaults | None = None, **kwargs: Any
+    ) -> None:
+        defaults: dict[str, Any] = dict(output_defaults or {})
+        backend = defaults.pop("backend", None)
+        check = bool(defaults.pop("session_check", True))
+        if defaults:
+            raise TypeError(
+                f"output_defaults: {sorted(defaults)}; there are backend, session_check"
+            )
+        self._framecache_defaults = Defaults(backend, check)
+        super().__init__(*args, **kwargs)
+        own = backend if isinstance(backend, Cache) else None
+        init(self, own, session_check=check)
+
+    def callback(self, *args: Any, **kwargs: Any) -> Any:
+        """As `dash.Dash.callback`.
+
+        Parameters
+        ----------
+        memoize : bool
+            Reuse the outputs while the arguments are the same, by all workers.
+        """
+        kwargs["framecache_outputs"] = self._framecache_defaults
+        return super().callback(*args, **kwargs)
