@@ -14,13 +14,14 @@ In the browser a value is an opaque token, signed and bound to the session and t
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 from dash import Dash
 
 from .. import Cache
-from . import _bind, _session, _store
+from . import _bind, _route, _session, _store
 from ._backend import FrameCacheBackend
 from ._serverside import Serverside
 from ._store import CookiesOff, OnMiss, Store, StoreMiss
@@ -81,9 +82,19 @@ def init(
     if _store.of_app(app) is not None:
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)
+    if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
+        _route.install(app, route, _reader(store), authorize)
     _session.install(app)
     _store.attach(app, store)
     _bind.adopt(app)
+
+
+def _reader(store: Store) -> Callable[[str, Any], Any]:
+    def resolve(token: str, request: Any) -> Any:
+        session = _session.valid(request.cookies.get(_session.COOKIE))
+        return store.for_browser(token, session)
+
+    return resolve
 
 
 def read(token: str, *, default: Any = _RAISE) -> Any:

@@ -75,7 +75,7 @@ def _give_script(app: dash.Dash, route: str) -> None:
         "relative_package_path": "dash/assets/framecache.js",
         "attributes": {"data-route": address},
     }
-    app.scripts.append_script(script)  # type: ignore[no-untyped-call]
+    app.scripts.append_script(script)
 
 
 def _respond(
@@ -156,11 +156,11 @@ def _fastapi(app: dash.Dash, respond: _Respond) -> Callable[..., Any]:
 
     def framecache_route(request: Any) -> Any:  # FastAPI runs it in a thread
         # Dash tells its adapter of requests for its own paths only.
-        token = dash_fastapi.set_current_request(request)  # type: ignore[no-untyped-call]
+        token = dash_fastapi.set_current_request(request)
         try:
             given = respond(app.backend.request_adapter())
         finally:
-            dash_fastapi.reset_current_request(token)  # type: ignore[no-untyped-call]
+            dash_fastapi.reset_current_request(token)
         return StreamingResponse(given.body, given.status, given.headers)
 
     framecache_route.__annotations__["request"] = Request

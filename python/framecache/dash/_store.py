@@ -14,7 +14,8 @@ from dash import Dash
 from .. import _settings
 from .._cache import Cache
 from .._errors import AccessError, MissError
-from .._frame import Frame
+from .._frame import Frame, layout_of
+from .._kinds import recorded
 from . import _access, _session
 from ._backing import Backing, FrameBacking, Registry, Slots
 from ._token import Forged, Signer, Token, host_tag, looks_like, secret_of
@@ -132,8 +133,8 @@ class Store:
             raise CookiesOff(
                 f"{component}: the request has no cookie {_session.COOKIE!r}, which "
                 "binds server-side values to the browser's session. Cookies are off, the "
-                "page was not served by this app, or it stands in a frame of another site. "
-                "Let the browser keep the cookie, or give session_check=False"
+                "page was not served by this app, or it stands in a frame of another "
+                "site. Let the browser keep the cookie, or give session_check=False"
             )
         return self.signer.session(session)
 
@@ -221,6 +222,17 @@ class Store:
         except MissError as error:
             raise self.gone(error, found.token, component) from error
 
+    def for_browser(self, text: str, session: str | None) -> Any:
+        """The value of a token as the route serves it: a Frame, if it is a table."""
+        try:
+            found = self.locate(text, session, "token")
+        except CookiesOff as error:
+            raise _miss(str(error), "token", "forged", None) from None
+        if not isinstance(found.backing, FrameBacking):
+            return self.fetch(text, session, "token")
+        frame = self.frame(text, session)
+        return frame.to_value() if is_value(frame) else frame
+
 
 class _Located(NamedTuple):
     token: Token
@@ -281,3 +293,8 @@ def current() -> Store | None:
 def is_token(value: object) -> bool:
     """Whether it is a token, or was made to look like one; other text stays text."""
     return type(value) is str and looks_like(value)
+
+
+def is_value(frame: Frame) -> bool:
+    """Whether what was put is no table."""
+    return recorded(layout_of(frame).metadata) == "value"
