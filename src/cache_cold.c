@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MAX_THREADS  64u
 #define CHARGE_UNITS 64u
 
 static void identity_of(const fc_cache *cache, uint32_t record, uint32_t generation,
@@ -182,20 +181,6 @@ static void *pack_work(void *argument) {
     return NULL;
 }
 
-static void pack_blocks(fc__packing *p) {
-    fc_cache *cache = p->writer->cache;
-    pthread_t helpers[MAX_THREADS];
-    uint32_t started = 0, threads = cache->threads_allowed ? cache->settings.threads : 1;
-    threads = threads > MAX_THREADS ? MAX_THREADS : threads;
-    threads = threads > p->plan.count ? (uint32_t)p->plan.count : threads;
-    while (started + 1 < threads &&
-           pthread_create(&helpers[started], NULL, pack_work, p) == 0)
-        started++;
-    pack_work(p);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(helpers[i], NULL);
-}
-
 /* The header comes last: a file without it holds nothing. */
 static int write_head(fc__packing *p, fc_error *error) {
     const fc__writer *writer = p->writer;
@@ -240,7 +225,7 @@ static int pack_store(void *context, fc__writer *writer, fc_error *error) {
         write_failed(p, error);
         return p->status;
     }
-    pack_blocks(p);
+    fc__in_threads(cache, p->plan.count, pack_work, p);
     FC__STEP("cold-blocks");
     if (!p->status)
         write_head(p, error);

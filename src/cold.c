@@ -102,6 +102,7 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
     fc__manifest m;
     fc__handle *handle;
     uint32_t slot;
+    bool held;
     fc_error error;
     if (!worth_a_look(cache, record))
         return FC__BUSY;
@@ -112,7 +113,8 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
     if (fc__lease_peek(cache, word, &m, key, NULL, NULL))
         return FC__BUSY;
     if ((m.flags & FC__MANIFEST_INLINE) ||
-        fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, &handle))
+        fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, &handle,
+                         &held))
         return FC__BUSY;
     int result = compress(cache, handle, word, &error);
     if (result && fc__helper_stopping(cache))
@@ -182,12 +184,12 @@ static int lost(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc
 
 /* With the right to decompress this record. */
 static int promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
-                   fc_bytes key, bool *told, fc_error *error) {
+                   fc_bytes key, bool *busy, bool *told, fc_error *error) {
     fc__handle *handle;
     char text[80];
     if (fc__slot(cache, slot) != word)
         return 0; /* somebody has done it */
-    int status = fc__verify_lease(cache, hash, key, word, slot, &handle);
+    int status = fc__verify_lease(cache, hash, key, word, slot, &handle, busy);
     if (status)
         return status;
     FC__STEP("promote-leased");
@@ -198,7 +200,8 @@ static int promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
         return 0;
     }
     int sys_errno = errno;
-    if (status == FC_E_BUSY || fc__slot(cache, slot) != word)
+    *busy = status == FC_E_BUSY || fc__slot(cache, slot) != word;
+    if (*busy)
         return FC_E_BUSY; /* replaced, deleted or dropped meanwhile: look again */
     *told = true;
     if (error)
@@ -226,7 +229,7 @@ static int wait_for_other(fc_cache *cache, fc__hash hash, uint64_t word, uint32_
 }
 
 int fc__promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc_bytes key,
-                bool *told, fc_error *error) {
+                bool *busy, bool *told, fc_error *error) {
     const fc__record *record = &cache->records[fc__word_record(word)];
     uint64_t bytes = (atomic_load(&record->linked) >> 32) * FC__PAGE;
     int64_t end = fc__os_monotonic_ns() +
@@ -234,7 +237,7 @@ int fc__promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc
                       1000000;
     char text[80];
     fc__lock lock;
-    *told = false;
+    *busy = *told = false;
     if (cache->read_only) {
         *told = true;
         return fc__fail(error, FC_E_BUSY, "the frame under key '%s' is compressed, and this "
@@ -244,7 +247,7 @@ int fc__promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc
     for (;;) {
         int status = fc__lock_try(cache, FC__LOCK_PROMOTE, fc__word_record(word), &lock);
         if (!status) {
-            status = promote(cache, hash, word, slot, key, told, error);
+            status = promote(cache, hash, word, slot, key, busy, told, error);
             int sys_errno = errno;
             fc__lock_release(cache, &lock);
             errno = sys_errno;

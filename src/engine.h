@@ -368,10 +368,10 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
  * FC_E_BUSY: it is another frame's by now, look again. CORRUPT, NOMEM, SYSTEM. */
 int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
                   uint32_t slot, fc_bytes key, fc__handle **out);
-/* For verify: leases and judges like a get, but drops nothing. The handle is not in the
- * table. */
+/* For who looks only: leases and judges like a get, but drops nothing. The handle is not in
+ * the table, nor in a forked child. FC_E_BUSY: leased exclusively (*held), or another's. */
 int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word,
-                     uint32_t slot, fc__handle **out);
+                     uint32_t slot, fc__handle **out, bool *held);
 /* Reads envelope and key of a frame under a short lease; `out` has room for both. */
 int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *key,
                    uint8_t *tags, uint64_t *inode);
@@ -492,6 +492,8 @@ uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
 
 /* Writes all segments that have jobs, and brings the files to their lengths. */
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
+/* Runs it in this thread and in as many others as the settings allow, `worth` in all. */
+void fc__in_threads(fc_cache *cache, uint64_t worth, void *(*run)(void *), void *context);
 /* A new file for this segment; one left over under its name goes first. */
 int fc__create_file(fc_cache *cache, const char *name);
 int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error);
@@ -502,9 +504,10 @@ int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *e
  * FC__BUSY: it is not worth it, or there is no room: drop it. */
 fc__reclaimed fc__demote(fc_cache *cache, uint32_t record, uint64_t status);
 /* Decompresses the frame that a cold word stands for. 0: done, or done by another: look
- * again. Else as fc__lease_map(); *told: with its message in *error already. */
+ * again. Else as fc__lease_map(); FC_E_BUSY and *busy: somebody is at it, so that it says
+ * nothing of damage; *told: with its message in *error already. */
 int fc__promote(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot, fc_bytes key,
-                bool *told, fc_error *error);
+                bool *busy, bool *told, fc_error *error);
 
 /* ---- cold_file.c: where compressed frames lie ---- */
 

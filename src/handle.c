@@ -40,6 +40,8 @@ static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
         return -1;
     if (cache->settings.huge)
         fc__os_huge(map, bytes);
+    if (handle->inspected)
+        fc__os_not_in_children(map, bytes);
     /* Release: pairs with the acquire of fc__handle_segment(). */
     if (!atomic_compare_exchange_strong(&handle->segments[index], &none, map))
         fc__os_unmap(map, bytes);

@@ -243,10 +243,9 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
             bool told = false;
             if (flags & FC_GET_NOWAIT)
                 return fail_cold(key, error);
-            status = fc__promote(cache, hash, word, slot, key, &told, error);
+            status = fc__promote(cache, hash, word, slot, key, &busy, &told, error);
             sys_errno = errno;
             cold = true;
-            busy = status == FC_E_BUSY; /* somebody is at it: no sign of damage */
             if (told)
                 return status;
             if (!status)
@@ -287,21 +286,31 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
 }
 
 int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word,
-                     uint32_t slot, fc__handle **out) {
+                     uint32_t slot, fc__handle **out, bool *held) {
     char name[16];
-    int status = FC_E_BUSY;
+    int status;
     *out = NULL;
+    *held = false;
     fc__manifest_name(name, fc__word_record(word));
     fc__gate_enter();
     int fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
-    if (fd >= 0) {
-        if (fc__os_lease(fd, FC__SHARED) == 0)
+    if (fd < 0)
+        status = errno == ENOENT ? FC_E_BUSY : out_of(errno);
+    else {
+        if (fc__os_lease(fd, FC__SHARED) < 0) {
+            *held = errno == EWOULDBLOCK;
+            status = *held ? FC_E_BUSY : out_of(errno);
+        } else
             status = fc__lease_map(cache, fd, hash, word, slot, key, out);
         fc__os_close(fd);
     }
-    if (!status)
+    if (!status) { /* in no table, so that a child could not know of its lease */
         (*out)->inspected = true;
+        fc__os_not_in_children((*out)->manifest, (*out)->manifest_bytes);
+    }
+    int saved = errno;
     fc__gate_leave();
+    errno = saved;
     return status;
 }
 

@@ -228,7 +228,7 @@ void *fc__os_map(int fd, size_t bytes, fc__map how) {
     if (start == MAP_FAILED)
         return NULL;
     if (how == FC__MAP_WRITE)
-        madvise(start, bytes, MADV_DONTFORK);
+        fc__os_not_in_children(start, bytes);
     return start;
 }
 
@@ -243,6 +243,10 @@ int fc__os_populate(const void *start, size_t bytes) {
 
 void fc__os_huge(const void *start, size_t bytes) {
     madvise((void *)(uintptr_t)start, bytes, MADV_HUGEPAGE);
+}
+
+void fc__os_not_in_children(const void *start, size_t bytes) {
+    madvise((void *)(uintptr_t)start, bytes, MADV_DONTFORK);
 }
 
 /* Counts pages of the range that are the process's own, by /proc/self/pagemap (Linux

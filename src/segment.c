@@ -31,6 +31,7 @@ typedef struct unit {
     uint64_t map_bytes;
     bool linked; /* its jobs run for the checksums only */
     int fd;      /* of a segment that several units write, or -1 */
+    bool fresh;  /* that file: it takes new pages */
 } unit;
 
 typedef struct copy {
@@ -189,6 +190,7 @@ static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
         return run_jobs(c, u, &o, error);
     }
     o.fd = u->fd;
+    o.fresh = u->fresh;
     if (o.fd >= 0)
         return run_jobs(c, u, &o, error);
     o.fd = open_segment(c->writer, u->segment, c->content->segment_bytes[u->segment],
@@ -223,26 +225,28 @@ static void *work(void *argument) {
     return NULL;
 }
 
-static void run_units(copy *c, uint64_t bytes) {
-    fc_cache *cache = c->writer->cache;
+void fc__in_threads(fc_cache *cache, uint64_t worth, void *(*run)(void *), void *context) {
     pthread_t helpers[MAX_THREADS];
     uint32_t started = 0, threads = cache->settings.threads;
-    uint64_t worth = 1 + bytes / THREAD_BYTES;
     if (!cache->threads_allowed)
         threads = 1;
     threads = threads > MAX_THREADS ? MAX_THREADS : threads;
     threads = threads > worth ? (uint32_t)worth : threads;
-    threads = threads > c->unit_count ? (uint32_t)c->unit_count : threads;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
     while (started + 1 < threads &&
-           pthread_create(&helpers[started], NULL, work, c) == 0)
+           pthread_create(&helpers[started], NULL, run, context) == 0)
         started++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    work(c);
+    run(context);
     for (uint32_t i = 0; i < started; i++)
         pthread_join(helpers[i], NULL);
+}
+
+static void run_units(copy *c, uint64_t bytes) {
+    uint64_t worth = 1 + bytes / THREAD_BYTES;
+    fc__in_threads(c->writer->cache, worth < c->unit_count ? worth : c->unit_count, work, c);
 }
 
 /* ---- One big recycled segment ---- */
@@ -328,8 +332,10 @@ static void plan_units(copy *c, uint64_t total) {
             last->map = map_recycled(c->writer, segment, bytes);
             last->map_bytes = last->map ? bytes : 0;
         }
-        if (!last->map && content->spread && bytes > total / SPREAD)
+        if (!last->map && content->spread && bytes > total / SPREAD) {
             last->fd = open_segment(c->writer, segment, bytes, &recycled);
+            last->fresh = !recycled;
+        }
     }
 }
 

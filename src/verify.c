@@ -185,9 +185,14 @@ static void check_budget(check *c) {
 static void check_cold(check *c, fc__handle *handle, const char *key) {
     const fc__record *record = &c->cache->records[handle->record];
     fc__unpacking *unpacking = NULL;
+    fc__lock lock = {.fd = -1};
     fc_error error = {0};
     if (fc__spilled_units(record) && !c->cache->settings.spill_dir[0])
         return; /* where another process's settings say */
+    /* So that a getter waits for this reader, instead of decompressing in vain. */
+    if (!c->cache->read_only &&
+        fc__lock_try(c->cache, FC__LOCK_PROMOTE, handle->record, &lock))
+        return; /* somebody reads it just now */
     int status = fc__unpack_begin(&unpacking, handle, &error);
     if (!status && (c->flags & FC_VERIFY_DATA))
         status = fc__unpack_verify(unpacking, &error);
@@ -200,6 +205,7 @@ static void check_cold(check *c, fc__handle *handle, const char *key) {
                (unsigned long long)(spilled * FC__PAGE),
                (unsigned long long)(units * FC__PAGE));
     fc__unpack_end(unpacking);
+    fc__lock_release(c->cache, &lock);
 }
 
 static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
@@ -210,6 +216,7 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     fc_error error = {0};
     fc__handle *handle = NULL;
     int64_t since;
+    bool held;
     fc__manifest_name(name, fc__word_record(word));
     int status = FC_E_BUSY;
     for (int i = 0; i < 20 && status == FC_E_BUSY && fc__slot(cache, slot) == word; i++) {
@@ -228,7 +235,7 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     c->frames++;
     if (fc__record_expired(cache, &cache->records[fc__word_record(word)], &since))
         return;
-    status = fc__verify_lease(cache, hash, bytes, word, slot, &handle);
+    status = fc__verify_lease(cache, hash, bytes, word, slot, &handle, &held);
     if (status == FC_E_CORRUPT)
         report(c, FC_LEVEL_ERROR, fc__key_text(text, bytes), "delete the key and put it "
                "again", "its manifest (record %s) does not hold", name);

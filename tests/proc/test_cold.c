@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -473,6 +476,94 @@ static void a_damaged_block_is_named_once_and_then_a_miss(void **state) {
     fc_cache_close(cache);
 }
 
+static void a_missing_manifest_is_damage_and_a_held_one_is_not(void **state) {
+    fc_cache *cache = open_cold(private_dir());
+    char path[4200], *name;
+    fc_error error;
+    fc_frame *frame;
+    (void)state;
+
+    must_put(cache, "k", ROWS, 1);
+    must_demote(cache, "k");
+    cold_file_of(cache, "k", path);
+    name = strstr(path, "/cold/");
+    memmove(name + 8, name + 5, strlen(name + 5) + 1);
+    memcpy(name, "/frames/", 8);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0); /* an evictor that is stopped */
+    assert_int_equal(fc_get(cache, fc_str("k"), 0, &frame, &error), FC_E_MISS);
+    close(fd);
+    get_and_release(cache, "k", ROWS, 1);
+    must_demote(cache, "k");
+    cold_file_of(cache, "k", path);
+    name = strstr(path, "/cold/");
+    memmove(name + 8, name + 5, strlen(name + 5) + 1);
+    memcpy(name, "/frames/", 8);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fc_get(cache, fc_str("k"), 0, &frame, &error), FC_E_CORRUPT);
+    must_miss(cache, "k", FC_MISS_CORRUPT);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void a_cold_key_of_a_removed_directory_says_so(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_cold(dir);
+    fc_frame *frame;
+    (void)state;
+
+    must_put(cache, "k", ROWS, 1);
+    must_demote(cache, "k");
+    remove_tree(dir);
+    assert_int_equal(fc_get(cache, fc_str("k"), 0, &frame, NULL), FC_E_CLOSED);
+    fc_cache_close(cache);
+}
+
+/* ---- Forks ---- */
+
+static const char *fork_step;
+static pid_t forked;
+
+static void fork_at_step(const char *step) {
+    if (!strcmp(step, fork_step) && !forked) {
+        forked = fork();
+        if (!forked)
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (!forked)
+            pause();
+    }
+}
+
+/* A child that lives on has no lease on what its parent compresses or decompresses. */
+static void a_child_forked_in_a_move_holds_nothing(void **state) {
+    static const char *const where[] = {"cold-blocks", "promote-leased"};
+    fc_cache *cache = open_cold(private_dir());
+    (void)state;
+
+#ifdef __SANITIZE_THREAD__
+    skip(); /* gcc's thread sanitizer ends a child that is forked among threads */
+#endif
+    for (int i = 0; i < 2; i++) {
+        must_put(cache, "k", ROWS, 1);
+        if (i)
+            must_demote(cache, "k");
+        forked = 0;
+        fork_step = where[i];
+        fc__step_hook = fork_at_step;
+        if (i)
+            get_and_release(cache, "k", ROWS, 1);
+        else
+            must_demote(cache, "k");
+        fc__step_hook = NULL;
+        assert_true(forked > 0);
+        assert_int_equal(stats_of(cache).zombie_bytes, 0);
+        must_be_clean(cache);
+        kill_and_reap(forked);
+    }
+    fc_cache_close(cache);
+}
+
 static void orphans_in_cold_are_swept(void **state) {
     fc_cache *cache = open_cold(private_dir());
     char path[4200];
@@ -650,6 +741,9 @@ int main(void) {
             killed_at_any_step_of_promotion_the_frame_is_there_and_nothing_is_left),
         cmocka_unit_test(a_stopped_promoter_makes_others_busy_and_a_killed_one_is_replaced),
         cmocka_unit_test(a_damaged_block_is_named_once_and_then_a_miss),
+        cmocka_unit_test(a_missing_manifest_is_damage_and_a_held_one_is_not),
+        cmocka_unit_test(a_cold_key_of_a_removed_directory_says_so),
+        cmocka_unit_test(a_child_forked_in_a_move_holds_nothing),
         cmocka_unit_test(orphans_in_cold_are_swept),
         cmocka_unit_test(spilled_frames_lie_elsewhere_and_count_apart),
         cmocka_unit_test(killed_at_any_step_with_a_spill_directory_nothing_is_left),

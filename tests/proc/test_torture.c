@@ -1,9 +1,10 @@
-/* Eight processes of two threads each put, replace, build, get, hold, delete and list the
- * same 50 keys, while one of them is killed every 50 ms: half of the time at any instant,
- * half at the next pass of a step of the protocol. Every frame says which put it came
- * from, so that a reader knows whether it is whole; the highest sequence anybody has seen
- * of a key, and the lowest that may still be seen after a delete, stand in shared memory,
- * so that a reader knows whether it is stale. */
+/* Six processes of two threads each put, replace, build, get, hold, delete, expire, evict,
+ * compress and list the same 50 keys, while one of them is killed every 50 ms: half of the
+ * time at any instant, half at the next pass of a step of the protocol. The model stands in
+ * shared memory: every frame says which put it came from, so that a reader knows whether it
+ * is whole; the highest sequence anybody has seen of a key, and the lowest that may still be
+ * seen after a delete, say whether it is stale; a frame is never served past its expiry; a
+ * key that nobody may drop is always there. */
 #include "support_proc.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PROCESSES 8
+#define PROCESSES 6
 #define THREADS   2
 #define KEYS      50
 #define KEPT      10 /* keys that nobody deletes */
@@ -33,7 +34,8 @@ static const char *const steps[] = {
 
 typedef struct counts {
     _Atomic uint64_t gets, misses, puts, deletes, conflicts, no_room, builds, walks;
-    _Atomic uint64_t torn, stale, undead, lost, errors;
+    _Atomic uint64_t demotes, evicts, shortened, expired, busy;
+    _Atomic uint64_t torn, stale, undead, lost, outlived, errors;
 } counts;
 
 typedef struct shared {
@@ -48,7 +50,7 @@ typedef struct shared {
 } shared;
 
 static shared *all;
-static const char *dir, *budget;
+static const char *dir, *budget, *spill;
 static bool may_vanish; /* by eviction */
 static int self;        /* this process's number */
 
@@ -123,29 +125,51 @@ static void let_go(worker *w, int place) {
     w->held[place].frame = NULL;
 }
 
+/* No frame: of a key that may go, or one that was never there. Damage there is none. */
+static void judge_miss(int key, bool ever, const fc_error *error) {
+    all->count.misses++;
+    all->count.expired += error->miss == FC_MISS_EXPIRED;
+    if ((!may_vanish && key < KEPT && ever) || error->miss == FC_MISS_CORRUPT ||
+        (!may_vanish && error->miss == FC_MISS_EVICTED)) {
+        all->count.lost++;
+        complain(error->message, key, (uint64_t)error->miss, 0);
+    }
+}
+
+/* A frame that is decompressed needs room like a put, and one getter of the machine. */
+static void judge_get(int status, int key, bool ever, const fc_error *error) {
+    if (status == FC_E_MISS)
+        judge_miss(key, ever, error);
+    else if (status == FC_E_BUDGET)
+        all->count.no_room++;
+    else if (status == FC_E_BUSY)
+        all->count.busy++;
+    else {
+        all->count.errors++;
+        complain(error->message, key, (uint64_t)-status, 0);
+    }
+}
+
 static void get(worker *w, int key) {
     char name[16];
     fc_frame *frame;
     fc_error error = {0};
+    fc_info info = {.size = sizeof info};
     uint64_t seen = atomic_load(&all->seen[key]), floor = atomic_load(&all->floor[key]);
     bool ever = atomic_load(&all->ever[key]);
+    int64_t now = fc__now_ns(w->cache);
     int status = fc_get(w->cache, name_of(name, key), 0, &frame, &error);
 
     all->count.gets++;
-    if (status == FC_E_MISS) {
-        all->count.misses++;
-        if (!may_vanish && key < KEPT && ever) {
-            all->count.lost++;
-            complain(error.message, key, (uint64_t)error.miss, 0);
-        }
-        return;
-    }
     if (status) {
-        all->count.errors++;
-        complain(error.message, key, 0, 0);
+        judge_get(status, key, ever, &error);
         return;
     }
     uint64_t sequence = sequence_of(frame);
+    if (fc_frame_info(frame, &info, NULL) || info.expires_ns <= now) {
+        all->count.outlived++;
+        complain("expired, but served", key, (uint64_t)info.expires_ns, (uint64_t)now);
+    }
     if (sequence < seen) {
         all->count.stale++;
         complain("stale", key, sequence, seen);
@@ -246,6 +270,43 @@ static void delete_one(worker *w, int key) {
     raise_to(&all->floor[key], seen + 1);
 }
 
+/* As making room does it, but of any key. */
+static void compress_one(worker *w, int key) {
+    char name[16];
+    uint32_t slot;
+    fc__hash hash = fc__hash_key(name_of(name, key));
+    uint64_t word = fc__index_find(w->cache, hash, &slot);
+
+    if (!word)
+        return;
+    fc__table_drop_key(w->cache, hash, word);
+    if (fc__demote(w->cache, fc__word_record(word),
+                   fc__status(FC__LIVE, fc__word_generation(word))) == FC__DONE)
+        all->count.demotes++;
+}
+
+/* Whichever is worth least; all go in time. */
+static void evict_one(worker *w) {
+    if (may_vanish && fc__evict_one(w->cache, NULL))
+        all->count.evicts++;
+}
+
+/* Of any key that may go: it ends while others get, replace or compress it. */
+static void shorten_one(worker *w, int key) {
+    char name[16];
+    fc_error error = {0};
+
+    if (key < KEPT)
+        return;
+    int status =
+        fc_touch(w->cache, name_of(name, key), 1 + (int64_t)(w->random % 30), &error);
+    if (status && status != FC_E_MISS) {
+        all->count.errors++;
+        complain(error.message, key, 0, 0);
+    } else if (!status)
+        all->count.shortened++;
+}
+
 static void walk(worker *w) {
     fc_cursor *cursor;
     fc_error error = {0};
@@ -294,7 +355,7 @@ static void *work(void *argument) {
     worker *w = argument;
 
     while (!atomic_load(&all->stop)) {
-        uint64_t choice = next_random(&w->random) % 200;
+        uint64_t choice = next_random(&w->random) % 230;
         int key = (int)(next_random(&w->random) % KEYS);
         if (choice < 100)
             get(w, key);
@@ -304,8 +365,14 @@ static void *work(void *argument) {
             build(w, key);
         else if (choice < 192)
             delete_one(w, key);
-        else
+        else if (choice < 200)
             keep_house(w, choice - 192);
+        else if (choice < 220)
+            compress_one(w, key);
+        else if (choice < 228)
+            shorten_one(w, key);
+        else
+            evict_one(w);
     }
     for (int i = 0; i < HELD; i++)
         let_go(w, i);
@@ -323,14 +390,21 @@ static void die_if_doomed(const char *step) {
     kill(getpid(), SIGKILL);
 }
 
+static fc_options options_of_all(void) {
+    return (fc_options){.size = sizeof(fc_options),
+                        .dir = dir,
+                        .budget = budget,
+                        .capacity = "256",
+                        .cold = "on",
+                        .spill_dir = spill,
+                        .spill_budget = "3MiB",
+                        .reclaim_wait = "2s"};
+}
+
 static void live(void *seed) {
     worker workers[THREADS] = {{0}};
     pthread_t threads[THREADS];
-    fc_options options = {.size = sizeof options,
-                          .dir = dir,
-                          .budget = budget,
-                          .capacity = "256",
-                          .reclaim_wait = "2s"};
+    fc_options options = options_of_all();
 
     fc__step_hook = die_if_doomed;
     fc_cache *cache = open_with(&options);
@@ -375,26 +449,65 @@ static void kill_some(pid_t pids[PROCESSES], uint64_t *random, uint64_t *kills) 
     pids[victim] = start(victim, random);
 }
 
+/* By itself, or at a step that it met before it was spared. */
+static void await_end(pid_t pid) {
+    int state = 0;
+    pid_t got;
+
+    for (int64_t end = now_ms() + 120000; (got = waitpid(pid, &state, WNOHANG)) == 0;) {
+        assert_true(now_ms() < end);
+        sleep_ms(1);
+    }
+    assert_int_equal(got, pid);
+    assert_true((WIFSIGNALED(state) && WTERMSIG(state) == SIGKILL) || state == 0);
+}
+
 static void report(uint64_t kills) {
     const counts *c = &all->count;
 
     printf(
         "torture: %llu gets (%llu misses), %llu puts (%llu builds, %llu conflicts, %llu "
-        "without room), %llu deletes, %llu walks, %llu kills; at steps:",
+        "without room, %llu busy), %llu deletes, %llu walks, %llu demotes, %llu evicts, "
+        "%llu shortened (%llu met as expired), %llu kills; at steps:",
         (unsigned long long)c->gets, (unsigned long long)c->misses,
         (unsigned long long)c->puts, (unsigned long long)c->builds,
         (unsigned long long)c->conflicts, (unsigned long long)c->no_room,
-        (unsigned long long)c->deletes, (unsigned long long)c->walks,
-        (unsigned long long)kills);
+        (unsigned long long)c->busy, (unsigned long long)c->deletes,
+        (unsigned long long)c->walks, (unsigned long long)c->demotes,
+        (unsigned long long)c->evicts, (unsigned long long)c->shortened,
+        (unsigned long long)c->expired, (unsigned long long)kills);
     for (int i = 0; i < STEPS; i++)
         printf(" %s %llu", steps[i], (unsigned long long)all->died_at[i]);
     printf("\n");
 }
 
-static void check_what_is_left(void) {
-    worker w = {.cache = open_in(dir), .random = 1};
+/* A history without one of its operations shows nothing of it. */
+static void check_that_all_happened(fc_cache *cache) {
+    const counts *c = &all->count;
+    fc_stats stats = stats_of(cache);
 
+    printf("torture: %llu demoted, %llu promoted, %llu evicted, %llu expired, %llu replaced, "
+           "%llu spill errors\n",
+           (unsigned long long)stats.demoted, (unsigned long long)stats.promoted,
+           (unsigned long long)stats.evicted, (unsigned long long)stats.expired,
+           (unsigned long long)stats.replaced, (unsigned long long)stats.spill_errors);
+    assert_true(c->puts > 0 && c->builds > 0 && c->gets > c->misses && c->walks > 0);
+    assert_true(c->deletes > 0 && stats.replaced > 0);
+    assert_true(c->demotes > 0 && stats.demoted > 0 && stats.promoted > 0);
+    assert_true(c->shortened > 0 && c->expired > 0 && stats.expired > 0);
+    assert_true(!may_vanish || (c->evicts > 0 && stats.evicted > 0));
+    assert_true(c->busy * 50 < c->gets);
+    assert_int_equal(stats.spill_errors, 0);
+}
+
+static void check_what_is_left(void) {
+    fc_options options = options_of_all();
+
+    options.flags = FC_NO_THREADS;
+    options.janitor = "off";
+    worker w = {.cache = open_with(&options), .random = 1};
     must_be_clean(w.cache);
+    check_that_all_happened(w.cache);
     for (int key = 0; key < KEYS; key++)
         get(&w, key);
     for (int i = 0; i < HELD; i++)
@@ -418,22 +531,16 @@ static void torture(int seconds) {
     for (int i = 0; i < PROCESSES; i++)
         atomic_store(&all->doom[i], 0);
     atomic_store(&all->stop, true);
-    for (int i = 0; i < PROCESSES; i++) {
-        int state = 0;
-        bool dead = waitpid(pids[i], &state, WNOHANG) == pids[i];
-        if (!dead)
-            must_end(pids[i]);
-        else /* it may have met its step before it was spared */
-            assert_true((WIFSIGNALED(state) && WTERMSIG(state) == SIGKILL) || state == 0);
-    }
+    for (int i = 0; i < PROCESSES; i++)
+        await_end(pids[i]);
     report(kills);
     check_what_is_left();
     assert_int_equal(all->count.torn, 0);
     assert_int_equal(all->count.stale, 0);
     assert_int_equal(all->count.undead, 0);
     assert_int_equal(all->count.lost, 0);
+    assert_int_equal(all->count.outlived, 0);
     assert_int_equal(all->count.errors, 0);
-    assert_true(all->count.puts > 0 && all->count.gets > all->count.misses);
     assert_true(kills > 0);
 }
 
@@ -441,14 +548,24 @@ static void
 killed_processes_leave_whole_frames_and_exact_accounts_while_evicting(void **state) {
     (void)state;
     budget = "12MiB";
+    spill = NULL;
     may_vanish = true;
     torture(torture_seconds(20));
+}
+
+static void killed_processes_leave_nothing_in_a_spill_directory(void **state) {
+    (void)state;
+    budget = "12MiB";
+    spill = private_dir();
+    may_vanish = true;
+    torture(torture_seconds(8));
 }
 
 /* With room enough, a key that was put and never deleted must always be there. */
 static void killed_processes_lose_no_frame_when_there_is_room(void **state) {
     (void)state;
     budget = "512MiB";
+    spill = NULL;
     may_vanish = false;
     torture(torture_seconds(6));
 }
@@ -457,6 +574,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             killed_processes_leave_whole_frames_and_exact_accounts_while_evicting),
+        cmocka_unit_test(killed_processes_leave_nothing_in_a_spill_directory),
         cmocka_unit_test(killed_processes_lose_no_frame_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
