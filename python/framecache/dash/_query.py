@@ -16,7 +16,7 @@ METHODS = ("minmax", "lttb", "minmaxlttb")
 _PARTS = ("columns", "rows", "filter", "downsample")
 
 
-class RequestError(Exception):
+class RequestError(ValueError):
     """A request that is answered with a status and a reason instead of data.
 
     Parameters
