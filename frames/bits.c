@@ -18,6 +18,24 @@ int64_t fc__bits_count(const uint8_t *bits, int64_t first, int64_t count) {
     return ones;
 }
 
+int64_t fc__bits_run(const uint8_t *bits, int64_t first, int64_t count) {
+    bool same = count > 0 && fc__bit(bits, first);
+    uint64_t word, whole = same ? ~(uint64_t)0 : 0;
+    int64_t at = first, end = first + count;
+
+    for (; at < end && at & 7; at++)
+        if (fc__bit(bits, at) != same)
+            return at - first;
+    for (; end - at >= 64; at += 64) {
+        memcpy(&word, bits + (at >> 3), sizeof word);
+        if (word != whole)
+            return at - first + __builtin_ctzll(word ^ whole);
+    }
+    for (; at < end && fc__bit(bits, at) == same;)
+        at++;
+    return at - first;
+}
+
 /* `to` at a byte's begin, `from` within a byte; returns how many bits it has done. */
 static int64_t copy_words(uint8_t *to, const uint8_t *from, int shift, int64_t count) {
     int64_t done = 0;

@@ -105,6 +105,7 @@ void fc__frame_free_columns(fc_frame *frame) {
         fc__free(atomic_load(&slots[i]));
     fc__free(slots);
     fc__free(atomic_load(&frame->names));
+    fc__free(atomic_load(&frame->hash));
 }
 
 /* ---- Names ---- */

@@ -177,6 +177,7 @@ static int open_private(fc_frame *base, fc_frame **out, fc_error *error) {
     if (status)
         return status;
     setup.writable = true;
+    setup.hash = NULL; /* what is stored to counts */
     if ((status = fc__frame_open(out, &setup, error))) {
         setup.source->release(setup.context);
         return status;

@@ -67,6 +67,7 @@ struct fc_frame {
 
     _Atomic(fc__slot *) slots; /* [columns]; NULL until a column is asked for */
     _Atomic(fc__names *) names;
+    _Atomic(uint8_t *) hash; /* its 16 bytes, once they were asked for */
 };
 
 /* ---- columns.c ---- */

@@ -3,8 +3,8 @@
  * It reads through an fc__source and writes through an fc__sink, both given by the cache.
  *
  * Public functions that live here: fc_schema_init; fc_frame_retain, _release, _column,
- * _column_at, _select, _slice, _private, fc_writable, fc_frame_export_*; fc_build_column,
- * _nulls, _reserve, _append. All others live in src/. */
+ * _column_at, _select, _slice, _private, fc_writable, fc_frame_export_*, fc_frame_hash;
+ * fc_hash; fc_build_column, _nulls, _reserve, _append. All others live in src/. */
 #ifndef FC_FRAMES_H
 #define FC_FRAMES_H
 
@@ -97,6 +97,7 @@ typedef struct fc__frame_setup {
     const uint64_t *segment_bytes;  /* as the envelope says: readable lengths */
     bool writable; /* a private mapping: fc_writable() may be used */
     bool verify;   /* compare a column's checksums when it is first used */
+    const uint8_t *hash; /* its 16 bytes, where they are known; stays like the body */
 } fc__frame_setup;
 
 /* The base frame of a context: cheap, O(1), checks the body's header only and copies

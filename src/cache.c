@@ -47,7 +47,8 @@ int fc__handle_open_frame(fc__handle *handle) {
         .body_bytes = m->body_bytes,
         .segment_count = m->segment_count,
         .segment_bytes = (const uint64_t *)(base + m->segments_offset),
-        .verify = handle->cache->verify_maps};
+        .verify = handle->cache->verify_maps,
+        .hash = m->flags & FC__MANIFEST_HASHED ? m->content_hash : NULL};
     return fc__frame_open(&handle->frame, &setup, NULL);
 }
 
@@ -169,7 +170,7 @@ static bool plan_is_segment(void *context, uint32_t segment, const void *base) {
     return fc__plan_is_segment(context, segment, base);
 }
 
-static fc__content content_of(fc__plan *plan) {
+static fc__content content_of(fc__plan *plan, bool hashed) {
     const fc__layout *layout = fc__plan_layout(plan);
     return (fc__content){.inlined = layout->inlined || !layout->segment_count,
                          .segment_count = layout->segment_count,
@@ -184,12 +185,13 @@ static fc__content content_of(fc__plan *plan) {
                          .job_bytes = plan_job_bytes,
                          .run = plan_run,
                          .encode = plan_encode,
+                         .hashed = hashed,
                          .sources = plan_sources,
                          .is_segment = plan_is_segment};
 }
 
 static int put_plan(fc__writer *writer, fc__plan *plan, fc_frame **out, fc_error *error) {
-    fc__content content = content_of(plan);
+    fc__content content = content_of(plan, writer->cache->checksums);
     fc__handle *handle = NULL;
     fc__helper_start(writer->cache);
     int status = fc__writer_put(writer, &content, out ? &handle : NULL, error);
@@ -329,7 +331,7 @@ static int commit(building *b, fc_build *build, int64_t rows, fc_frame **out,
         fc__writer_abort(&b->writer);
         return status;
     }
-    fc__content content = content_of(plan);
+    fc__content content = content_of(plan, b->cache->checksums);
     status = fc__writer_commit(&b->writer, &content, out ? &handle : NULL, error);
     fc__plan_free(plan);
     if (!status && out)

@@ -35,6 +35,8 @@ static fc__content content_of(fc__handle *handle, void *context) {
                          .body_bytes = m->body_bytes,
                          .rows = m->rows,
                          .columns = m->columns,
+                         .hashed = m->flags & FC__MANIFEST_HASHED,
+                         .hash = m->content_hash,
                          .context = context,
                          .encode = encode_body};
 }

@@ -429,6 +429,8 @@ typedef struct fc__content {
     /* NULL, or writes the data in the place of fc__segments_write(), and charges for it. */
     int (*store)(void *context, fc__writer *writer, fc_error *error);
     bool spread; /* jobs take the processor's time: threads share a segment */
+    bool hashed; /* the manifest gets the content hash: */
+    const uint8_t *hash; /* this one, or NULL: that of what was written */
 } fc__content;
 
 /* A segment that a build has mapped for writing. */
@@ -481,6 +483,13 @@ void fc__writer_abort(fc__writer *writer);
  * for sequence and checksum. On failure the record is still the writer's. */
 int fc__publish(fc__writer *writer, char *buffer, uint64_t bytes, uint64_t units,
                 fc__handle **out, fc_error *error);
+
+/* ---- cache_hash.c ---- */
+
+/* The content hash of what a writer has written, whose body and inline data are in memory;
+ * false if it could not be had, and the frame is none the worse. */
+bool fc__hash_written(const fc__writer *writer, const fc__content *content,
+                      const void *body, const void *data, uint8_t out[16]);
 
 /* ---- link.c: a segment that a frame has already ---- */
 

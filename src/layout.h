@@ -176,6 +176,7 @@ _Static_assert(sizeof(fc__control) % 64 == 0, "whole cache lines");
 
 #define FC__MANIFEST_INLINE 1u /* segment 0 stands in this file */
 #define FC__MANIFEST_COLD   2u /* the segments stand compressed in one file */
+#define FC__MANIFEST_HASHED 4u /* content_hash stands */
 
 typedef struct fc__manifest {
     uint64_t magic;
@@ -198,7 +199,8 @@ typedef struct fc__manifest {
     int64_t rows;
     int64_t columns;
     uint64_t stored_bytes; /* of all segments */
-    uint64_t reserved[6];
+    uint8_t content_hash[16]; /* of the table, as fc_frame_hash() gives it */
+    uint64_t reserved[4];
 } fc__manifest;
 _Static_assert(sizeof(fc__manifest) == 192, "fc__manifest");
 

@@ -147,6 +147,20 @@ static void fill_manifest(const fc__writer *writer, const fc__content *content,
            s->data_offset - s->body_offset - content->body_bytes);
 }
 
+/* After the data and the rest of the manifest. */
+static void hash_content(const fc__writer *writer, const fc__content *content,
+                         const shape *s, char *buffer) {
+    fc__manifest *m = (fc__manifest *)buffer;
+    bool known = content->hashed;
+    if (known && content->hash)
+        memcpy(m->content_hash, content->hash, sizeof m->content_hash);
+    else if (known)
+        known = fc__hash_written(writer, content, buffer + s->body_offset,
+                                 buffer + s->data_offset, m->content_hash);
+    if (known)
+        m->flags |= FC__MANIFEST_HASHED;
+}
+
 /* ---- Taking a record and its charge ---- */
 
 static int fail_capacity(fc_cache *cache, fc_error *error) {
@@ -330,6 +344,7 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
                               buffer + s->data_offset, error);
     if (!status) {
         fill_manifest(writer, content, s, buffer);
+        hash_content(writer, content, s, buffer);
         status = fit_manifest(writer, content, s, error);
     }
     uint64_t charged = atomic_load(&record->charged);

@@ -332,6 +332,14 @@ FC_API int fc_frame_export_stream(fc_frame *frame, const struct ArrowSchema *req
                                   int64_t batch_rows, struct ArrowArrayStream *out,
                                   fc_error *error);
 
+/* XXH3-128 of schema and contents in a canonical form ("Content hash" in docs/format.md):
+ * equal tables, equal hash, whoever made them, however they lie in memory. A frame's is
+ * stored with CHECKSUM on, else computed once for each mapping of it in a process; of a
+ * select or slice, once for each; of a private frame, anew each time. [waits] */
+FC_API int fc_frame_hash(const fc_frame *frame, uint8_t out[16], fc_error *error);
+FC_API int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
+                   uint8_t out[16], fc_error *error);
+
 /* ---- Put ---- */
 
 #define FC_PUT_SLIDING 1u             /* every counted get renews the TTL */

@@ -326,6 +326,18 @@ class Frame(_core.Frame):
             raise ValueError(f"batches of {rows} rows")
         return Batches(self, rows)
 
+    def content_hash(self) -> bytes:
+        """The hash of schema and contents: equal tables, equal hash, whoever made them.
+
+        Returns
+        -------
+        bytes
+            16 bytes, XXH3-128, the same in every process and on every machine. Stored
+            with the frame if the cache has checksums on; otherwise its bytes are read at
+            the first call.
+        """
+        return self._content_hash()
+
     def to_pandas(
         self, mode: Mode = "cow", *, require_zero_copy: bool = False
     ) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import _core
 from ._frame import Column, Frame, layout_of
 
 if TYPE_CHECKING:
@@ -33,11 +34,20 @@ class _Refused(Exception):
         self.path: list[str] = []
 
 
-Hash = Any  # of hashlib; its type has no public name
+class Hash:
+    """BLAKE2b, and whether a table of Arrow counts by its content hash.
 
+    As an argument of a memoized function a Frame counts by which one it is, which costs
+    nothing; so no Table can be equal to it.
+    """
 
-def _new() -> Hash:
-    return hashlib.blake2b(digest_size=_BYTES)
+    __slots__ = ("by_content", "digest", "update")
+
+    def __init__(self, by_content: bool) -> None:
+        hash = hashlib.blake2b(digest_size=_BYTES)
+        self.update = hash.update
+        self.digest = hash.digest
+        self.by_content = by_content
 
 
 def _put(hash: Hash, tag: bytes, data: Any) -> None:
@@ -83,17 +93,16 @@ def _sequence(hash: Hash, value: list[Any] | tuple[Any, ...]) -> None:
         _within(hash, f"[{index}]", item)
 
 
-def _part(part: str, value: Any) -> bytes:
-    hash = _new()
-    _within(hash, part, value)
-    digest: bytes = hash.digest()
-    return digest
+def _part(hash: Hash, part: str, value: Any) -> bytes:
+    own = Hash(hash.by_content)
+    _within(own, part, value)
+    return own.digest()
 
 
 def _dict(hash: Hash, value: dict[Any, Any]) -> None:
     hash.update(b"dict:%d:" % len(value))
     pairs = [
-        (_part(f" key {key!r}", key), _part(f"[{key!r}]", item))
+        (_part(hash, f" key {key!r}", key), _part(hash, f"[{key!r}]", item))
         for key, item in value.items()
     ]
     for key, item in sorted(pairs):
@@ -102,7 +111,7 @@ def _dict(hash: Hash, value: dict[Any, Any]) -> None:
 
 def _set(hash: Hash, value: set[Any] | frozenset[Any]) -> None:
     hash.update(b"%b:%d:" % (type(value).__name__.encode(), len(value)))
-    for digest in sorted(_part(f" item {item!r}", item) for item in value):
+    for digest in sorted(_part(hash, f" item {item!r}", item) for item in value):
         hash.update(digest)
 
 
@@ -314,11 +323,44 @@ def _arrow_table(hash: Hash, table: Any) -> None:
             writer.write_table(part)
 
 
+def _one_chunk(column: Any) -> Any:
+    import pyarrow as pa
+
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_string(column.type) and column.nbytes >= 1 << 31:
+        column = column.cast(pa.large_string())  # hashes alike
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        raise _Refused("a column in chunks of more than 2 GiB in all: combine them first")
+    return array
+
+
+def _table_hash(table: Any) -> bytes:
+    """The content hash of a table of pyarrow, as a Frame of it has."""
+    import pyarrow as pa
+
+    if table.num_columns:
+        columns = [_one_chunk(column) for column in table.columns]
+        fields = [
+            field.with_type(column.type)
+            for field, column in zip(table.schema, columns, strict=True)
+        ]
+        schema = pa.schema(fields, table.schema.metadata)
+        array = pa.RecordBatch.from_arrays(columns, schema=schema)
+    else:  # a batch without columns has no rows
+        schema = table.schema
+        array = pa.array([{}] * table.num_rows, pa.struct([]))
+    return _core.hash_array(schema.__arrow_c_schema__(), array.__arrow_c_array__()[1])
+
+
 def _from_arrow(hash: Hash, value: Any) -> bool:
     pa = sys.modules.get("pyarrow")
     if pa is None:
         return False
-    if isinstance(value, pa.Table):
+    if isinstance(value, pa.Table) and hash.by_content:
+        _put(hash, b"table", _table_hash(value))
+    elif isinstance(value, pa.Table):
         _arrow_table(hash, value)
     elif isinstance(value, pa.RecordBatch):
         hash.update(b"batch:")
@@ -362,33 +404,46 @@ def _polars_column(hash: Hash, column: Any) -> None:
 
 
 def _from_frame(hash: Hash, value: Any) -> bool:
-    """In no time: a frame never changes, so which one it is says what is in it."""
     if isinstance(value, Column):
         hash.update(b"column:")
         value = value._frame
     if not isinstance(value, Frame):
         return False
+    if hash.by_content:
+        _put(hash, b"table", value.content_hash())
+    else:
+        _which_frame(hash, value)
+    return True
+
+
+def _which_frame(hash: Hash, value: Frame) -> None:
+    """In no time: a frame never changes, so which one it is says what is in it."""
     names = layout_of(value).names
     if len(set(names)) != len(names):
         raise _Refused("a Frame with columns of the same name cannot be told apart")
     which = (value.key, value._identity, value._first, value.rows, names)
     _put(hash, b"frame", repr(which).encode("utf-8", "surrogateescape"))
-    return True
 
 
 # ---- All of it ----
 
 
-def digest(value: Any, root: str = "value") -> bytes:
-    """The hash of one value; TypeError names the path from `root`."""
-    hash = _new()
+def _digest(value: Any, root: str, by_content: bool) -> bytes:
+    hash = Hash(by_content)
     try:
         feed(hash, value)
     except _Refused as refused:
         path = root + "".join(refused.path)
         raise TypeError(f"{path}: {refused}") from refused.__cause__
-    result: bytes = hash.digest()
-    return result
+    return hash.digest()
+
+
+def digest(value: Any, root: str = "value") -> bytes:
+    """The key of arguments, of which no cached Frame's bytes are read.
+
+    TypeError names the path from `root`.
+    """
+    return _digest(value, root, False)
 
 
 def content_hash(value: Any) -> bytes:
@@ -400,17 +455,26 @@ def content_hash(value: Any) -> bytes:
         None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, datetime,
         date, time, timedelta, Decimal, UUID; numpy arrays and scalars; DataFrames, Series
         and the like of pandas and polars; tables and arrays of pyarrow; and a cached
-        `Frame`, whose bytes are not read.
+        `Frame`.
 
     Returns
     -------
     bytes
         Equal values of equal types have equal hashes, but 1, 1.0 and True have not. The
-        order of a dict or a set is no content, nor is how a table is cut into chunks.
+        order of a dict or a set is no content, nor is how a table is cut into chunks. A
+        Frame has the hash of the ``pyarrow.Table`` it gives: `Frame.content_hash`.
 
     Raises
     ------
     TypeError
         Something in it is of another type; the message has the path to it.
     """
-    return digest(value)
+    if isinstance(value, Frame):
+        return value.content_hash()
+    pa = sys.modules.get("pyarrow")
+    if pa is not None and isinstance(value, pa.Table):
+        try:
+            return _table_hash(value)
+        except _Refused as refused:
+            raise TypeError(f"value: {refused}") from refused.__cause__
+    return _digest(value, "value", True)

@@ -201,7 +201,7 @@ def _function_name(function: Any) -> str:
     return text
 
 
-def _feed_code(hash: _keys.Hash, code: types.CodeType) -> None:
+def _feed_code(hash: Any, code: types.CodeType) -> None:
     about = (
         code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars,
         code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags,

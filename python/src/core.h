@@ -117,6 +117,10 @@ PyObject *core_flight_end(PyObject *self, PyObject *flight);
 extern PyType_Spec core_frame_spec;
 PyObject *core_frame_new(core_state *state, fc_frame *frame, int64_t first); /* steals */
 
+/* hash.c */
+PyObject *core_frame_hash(PyObject *self, PyObject *unused); /* a method of the frame */
+PyObject *core_hash_array(PyObject *module, PyObject *args);
+
 /* buffer.c */
 extern PyType_Spec core_buffer_spec;
 PyObject *core_buffer_of_frame(core_state *state, fc_frame *frame, const void *data,

@@ -523,6 +523,7 @@ static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
 static PyMethodDef frame_methods[] = {
     {"release", frame_release, METH_NOARGS,
      "release($self, /)\n--\n\nGive up this reference. What was exported stays valid."},
+    {"_content_hash", core_frame_hash, METH_NOARGS, NULL},
     {"_column", frame_column, METH_O, NULL},
     {"_range", frame_range, METH_O, NULL},
     {"_select", frame_select, METH_O, NULL},

@@ -96,6 +96,7 @@ static PyMethodDef module_methods[] = {
     {"schema_fields", core_schema_fields, METH_O,
      "schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], "
      "metadata)"},
+    {"hash_array", core_hash_array, METH_VARARGS, "hash_array(schema, array) -> bytes"},
     {"valid_bits", core_valid_bits, METH_VARARGS,
      "valid_bits(values, kind) -> (bitmap or None, nulls)"},
     {"nulls_hold", core_nulls_hold, METH_VARARGS,

@@ -1,0 +1,86 @@
+/* The content hash as callers ask for it: of an array, or of a frame, which knows it. */
+#include "frame_internal.h"
+#include "hash.h"
+#include "plan.h"
+
+#include <string.h>
+
+int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
+            uint8_t out[16], fc_error *error) {
+    fc__plan *plan;
+
+    memset(out, 0, FC__DIGEST_BYTES);
+    if (!schema || !array)
+        return fc__fail(error, FC_E_INVALID, "fc_hash() takes a schema and an array");
+    /* A plan checks both through and through. */
+    int status = fc__plan_arrow(&plan, schema, &array, 1, false, error);
+    if (status)
+        return status;
+    bool wrapped = strcmp(schema->format, "+s") != 0;
+    status = fc__hash_table(plan->root, wrapped, array, out, error);
+    if (status)
+        memset(out, 0, FC__DIGEST_BYTES);
+    fc__plan_free(plan);
+    return status;
+}
+
+/* ---- Frames ---- */
+
+/* By its columns; what does not hold is damage, as for any reader. */
+static int hash_columns(const fc_frame *frame, uint8_t out[FC__DIGEST_BYTES],
+                        fc_error *error) {
+    const fc__frame_setup *setup = &frame->base->setup;
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+
+    int status = fc_frame_export_schema(frame, &schema, error);
+    if (status)
+        return status;
+    /* An export takes a reference and gives it back, so that the frame is as it was. */
+    status = fc_frame_export_array((fc_frame *)frame, NULL, &array, error);
+    if (!status) {
+        status = fc_hash(&schema, &array, out, error);
+        array.release(&array);
+        if (status == FC_E_INVALID) {
+            if (setup->source->damaged)
+                setup->source->damaged(setup->context);
+            fc__fail_prefix(error, status = FC_E_CORRUPT, "the frame is damaged: ");
+        }
+    }
+    schema.release(&schema);
+    return status;
+}
+
+/* The frame whose rows and columns these are, if it is another. */
+static const fc_frame *same_table(const fc_frame *frame) {
+    bool whole = frame->kind == FC__FRAME_VIEW && !frame->sliced && !frame->indices;
+    return whole ? frame->base : frame;
+}
+
+/* Who comes second frees his. */
+static void remember(fc_frame *frame, const uint8_t digest[FC__DIGEST_BYTES]) {
+    uint8_t *memory = fc__malloc(FC__DIGEST_BYTES), *expected = NULL;
+
+    if (!memory)
+        return;
+    memcpy(memory, digest, FC__DIGEST_BYTES);
+    if (!atomic_compare_exchange_strong(&frame->hash, &expected, memory))
+        fc__free(memory);
+}
+
+int fc_frame_hash(const fc_frame *frame, uint8_t out[16], fc_error *error) {
+    memset(out, 0, FC__DIGEST_BYTES);
+    frame = same_table(frame);
+    bool changes = frame->base->kind == FC__FRAME_PRIVATE;
+    const uint8_t *known = frame->kind == FC__FRAME_BASE ? frame->setup.hash : NULL;
+    if (!known)
+        known = atomic_load_explicit(&frame->hash, memory_order_acquire);
+    if (known) {
+        memcpy(out, known, FC__DIGEST_BYTES);
+        return FC_OK;
+    }
+    int status = hash_columns(frame, out, error);
+    if (!status && !changes)
+        remember((fc_frame *)frame, out);
+    return status;
+}
