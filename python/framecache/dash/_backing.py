@@ -16,6 +16,7 @@ from .._kinds import is_table
 from ._token import directory_tag
 
 _VALUE, _SLOT = "dash/value/", "dash/slot/"
+NOTE = "dash/note/"  # how a value was made: _recompute.py
 _NO_METADATA = b"\0\0\0\0"  # Arrow's encoding of no pairs
 _ABSENT = -1
 
@@ -158,7 +159,15 @@ class Slots:
                 continue
             for old in due:
                 backing.retire(old, self._grace)
+                self._retire_note(old)
             return
+
+    def _retire_note(self, key: bytes) -> None:
+        """What is noted of how a value was made goes with it."""
+        if self._grace > 0:
+            self._home.touch(NOTE + key.hex(), self._grace)
+        else:
+            self._home.delete(NOTE + key.hex())
 
     def _after(
         self, names: list[str], key: bytes, backing: Backing

@@ -47,7 +47,7 @@ class Bound:
     def begin(self) -> Call | None:
         """What to do about the call that Dash makes now; None: nothing."""
         context = context_value.get()
-        store = _store.current() if context else None
+        store = _store.of_context(context) if context else None
         if store is None:
             return None
         call = Call(store, context)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dash._callback_context import context_value
 from dash._utils import AttributeDict
 
+from ._backing import NOTE
 from ._call import Call
 from ._serverside import Serverside
 from ._store import StoreMiss
@@ -25,7 +26,7 @@ from ._store import StoreMiss
 if TYPE_CHECKING:
     from ._bind import Bound
 
-_NOTE, _AGAIN = "dash/note/", "dash/again/"
+_AGAIN = "dash/again/"
 _LONGEST_NOTE = 64 << 10  # an upload's bytes are no arguments to keep
 _CONTEXT = (
     "inputs_list", "states_list", "outputs_list", "input_values", "state_values",
@@ -46,7 +47,7 @@ def note(call: Call, identity: str, args: Any, kwargs: Any) -> None:
             return  # arguments that did not come from the browser
         if len(text) <= _LONGEST_NOTE:
             key = call.store.signer.read(token).key
-            call.store.cache.put_value(_NOTE + key.hex(), text)
+            call.store.cache.put_value(NOTE + key.hex(), text)
 
 
 def again(call: Call, token: str, component: str, miss: StoreMiss) -> Any:
@@ -56,7 +57,7 @@ def again(call: Call, token: str, component: str, miss: StoreMiss) -> Any:
     store = call.store
     found = store.locate(token, call.session, component)
     name = found.token.key.hex()
-    text = store.cache.get_value(_NOTE + name)
+    text = store.cache.get_value(NOTE + name)
     if text is None:
         raise miss
 
@@ -82,7 +83,10 @@ def _made(
     this = Bound.known.get(identity)
     if this is None:
         return None
-    kept = {name: call.context.get(name) for name in ("cookies", "headers", "args")}
+    kept = {
+        name: call.context.get(name)
+        for name in ("cookies", "headers", "args", "framecache_app")
+    }
     own = AttributeDict(**context, **kept, updated_props={})
     value = _run(this, Call(call.store, own), own, args, kwargs)
     for part in trail:

@@ -47,7 +47,7 @@ class Serverside(Generic[T]):
 
     def to_plotly_json(self) -> Any:
         """Reached only where no callback could put a token in its place."""
-        raise TypeError(
+        raise RuntimeError(
             "a Serverside must be the value of an output, or stand in a list or a dict "
             "that is one; framecache.dash.init(app) must have been called"
         )

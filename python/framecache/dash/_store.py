@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from dash import Dash
+from dash._callback_context import context_value
+from dash.exceptions import AppNotFoundError
 
 from .. import _settings
 from .._cache import Cache
@@ -79,6 +82,8 @@ class Keep(NamedTuple):
 class Store:
     """What `init` makes for an app."""
 
+    number = -1  # in the order of the apps of the program
+
     def __init__(
         self,
         cache: Any,  # a framecache.Cache
@@ -112,7 +117,13 @@ class Store:
         )
         backing = self.registry.of(how.cache)
         key = secrets.token_bytes(16) if how.name is None else how.name
-        backing.put(key, value, how.ttl)
+        try:
+            backing.put(key, value, how.ttl)
+        except TypeError as error:
+            raise TypeError(
+                f"{place.component}: {error}. A table within a list or a dict gets a "
+                "Serverside of its own: {'a': Serverside(table), 'b': 1}"
+            ) from error
         if how.name is None:
             self._slots.fill(self._slot(session, place), key, how.ttl, backing)
         return self.token(key, backing, session)
@@ -267,27 +278,55 @@ def open_cache(directory: str | None = None, kind: Any = None, **settings: Any) 
 # ---- The stores of this process ----
 
 _stores: weakref.WeakKeyDictionary[Dash, Store] = weakref.WeakKeyDictionary()
+_numbers = itertools.count()
+_NUMBER = "framecache_app"  # in a call's context: the number of its app
 
 
 def attach(app: Dash, store: Store) -> None:
+    """Make it the store of the app, and have each call's context say so.
+
+    A number says it, since the context of a background callback may go to a worker of
+    Celery as JSON; there the same program has numbered its apps in the same order.
+    """
+    store.number = next(_numbers)
     _stores[app] = store
+    execute = app._execute_callback
+
+    def numbered(function: Any, args: Any, outputs: Any, context: Any) -> Any:
+        context[_NUMBER] = store.number
+        return execute(function, args, outputs, context)
+
+    app._execute_callback = numbered  # type: ignore[method-assign]
 
 
 def of_app(app: Dash) -> Store | None:
+    """The store that `init` made for the app."""
     return _stores.get(app)
 
 
+def of_context(context: Mapping[str, Any]) -> Store | None:
+    """The store of the app that a callback is called for."""
+    number = context.get(_NUMBER)
+    for store in list(_stores.values()):
+        if store.number == number:
+            return store
+    return None
+
+
 def current() -> Store | None:
-    """The store of the app that answers; in a worker, of the only app there is."""
+    """The store of the app that answers a request."""
     from dash import get_app
 
+    context = context_value.get()
+    store = of_context(context) if context else None
+    if store is not None:
+        return store
+    if len(_stores) == 1:
+        return next(iter(_stores.values()), None)
     try:
-        store = _stores.get(get_app())
-    except Exception:  # AppNotFoundError: no app yet
-        store = None
-    if store is None and len(_stores) == 1:
-        store = next(iter(_stores.values()), None)
-    return store
+        return _stores.get(get_app())
+    except AppNotFoundError:
+        return None
 
 
 def is_token(value: object) -> bool:
