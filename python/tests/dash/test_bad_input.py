@@ -22,7 +22,10 @@ FRAME = pd.DataFrame({"secret": ["Kant", "Hume", "Mill"]})
 
 
 def new_app(
-    cache: framecache.Cache | None = None, ttl: Any = None, **options: Any
+    cache: framecache.Cache | None = None,
+    ttl: Any = None,
+    frame: pd.DataFrame = FRAME,
+    **options: Any,
 ) -> Dash:
     app = Dash("app", suppress_callback_exceptions=True)
     framecache.dash.init(app, cache, **options)
