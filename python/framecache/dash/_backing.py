@@ -188,6 +188,16 @@ def _marker(name: str) -> tuple[Any, ...]:
     return name, "C", 0, 0, 0, (None, b""), None
 
 
+def check_cache(cache: object) -> None:
+    """TypeError, where it is written, for what is no cache; None is the default one."""
+    usable = all(callable(getattr(cache, name, None)) for name in ("get", "set", "has"))
+    if not (cache is None or isinstance(cache, Cache) or usable):
+        raise TypeError(
+            f"cache={cache!r}: neither a framecache.Cache nor a cache of Flask-Caching, "
+            "cachelib or dash-extensions (get, set, has)"
+        )
+
+
 class Registry:
     """The backings of an app, by the tag in the tokens."""
 
@@ -202,16 +212,12 @@ class Registry:
         for known, backing in self._known:
             if known is cache:
                 return backing
+        check_cache(cache)
         made: Backing
         if isinstance(cache, Cache):
             made = FrameBacking(cache)
-        elif all(callable(getattr(cache, name, None)) for name in ("get", "set", "has")):
-            made = ForeignBacking(cache, len(self._known))
         else:
-            raise TypeError(
-                f"cache={cache!r}: neither a framecache.Cache nor a cache of "
-                "Flask-Caching, cachelib or dash-extensions (get, set, has)"
-            )
+            made = ForeignBacking(cache, len(self._known))
         self._known.append((cache, made))
         return made
 

@@ -11,6 +11,7 @@ from dash import NoUpdate
 from dash._grouping import flatten_grouping, grouping_len, make_grouping_by_index
 from dash.dependencies import Input, Output, handle_grouped_callback_args
 
+from ._backing import check_cache
 from ._call import Call
 from ._serverside import Serverside, kept_elsewhere
 from ._store import Keep
@@ -45,6 +46,7 @@ class ServersideOutput(Output):
         **kwargs: Any,
     ) -> None:
         super().__init__(component_id, component_property, **kwargs)
+        check_cache(backend)
         self.backend = backend
         self.session_check = session_check
         self.arg_check = arg_check

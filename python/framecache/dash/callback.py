@@ -19,6 +19,7 @@ from dash import Dash
 
 from .. import Cache
 from . import _store, init
+from ._backing import check_cache
 from ._plan import Defaults, Trigger
 
 __all__ = ["CallbackCache", "Trigger"]
@@ -49,6 +50,7 @@ class CallbackCache:
         session_check: bool = True,
         instant_refresh: bool = True,
     ) -> None:
+        check_cache(cache)
         self._cache = cache
         self._session_check = session_check
         self._instant_refresh = instant_refresh
@@ -68,6 +70,7 @@ class CallbackCache:
             For this callback, other than the object's.
         """
         cache = kwargs.pop("cache", self._cache)
+        check_cache(cache)
         bound = kwargs.pop("session_check", self._session_check)
         refresh = kwargs.pop("instant_refresh", self._instant_refresh)
         kwargs["framecache_kept"] = Defaults(cache, bound)

@@ -16,6 +16,7 @@ from dash.dependencies import Input, Output, State
 
 from .. import Cache
 from . import init
+from ._backing import check_cache
 from ._plan import Defaults, ServersideOutput, Trigger
 from ._store import open_cache
 
@@ -87,6 +88,7 @@ class Dash(dash.Dash):
     ) -> None:
         defaults: dict[str, Any] = dict(output_defaults or {})
         backend = defaults.pop("backend", None)
+        check_cache(backend)
         check = bool(defaults.pop("session_check", True))
         if defaults:
             raise TypeError(
