@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Mode = Literal["cow", "readonly", "copy"]
+DtypeBackend = Literal["numpy_nullable", "pyarrow"]
 
 
 def check_mode(mode: str) -> None:
@@ -339,7 +340,11 @@ class Frame(_core.Frame):
         return self._content_hash()
 
     def to_pandas(
-        self, mode: Mode = "cow", *, require_zero_copy: bool = False
+        self,
+        mode: Mode = "cow",
+        *,
+        dtype_backend: DtypeBackend | None = None,
+        require_zero_copy: bool = False,
     ) -> pd.DataFrame:
         """The table as a DataFrame.
 
@@ -350,6 +355,10 @@ class Frame(_core.Frame):
             cache's bytes, of this DataFrame alone, and pages that are written to become
             memory of this process. "readonly": over the cache's own bytes; writing in
             place raises. "copy": memory of its own.
+        dtype_backend : {"numpy_nullable", "pyarrow"}, optional
+            Columns of pandas' nullable dtypes, or of ArrowDtype, as in pandas' readers;
+            None: the dtypes that were put. The index stays as it was put, and so do
+            period, interval and complex, which Arrow does not have.
         require_zero_copy : bool
             Raise if any column had to be copied.
 
@@ -370,7 +379,11 @@ class Frame(_core.Frame):
         from . import _pandas_out
 
         check_mode(mode)
-        return _pandas_out.dataframe(self, mode, require_zero_copy)
+        if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
+            raise ValueError(
+                f"dtype_backend {dtype_backend!r} is none of 'numpy_nullable', 'pyarrow'"
+            )
+        return _pandas_out.dataframe(self, mode, require_zero_copy, dtype_backend)
 
     def to_polars(self) -> pl.DataFrame:
         """The table as a polars DataFrame, over the frame's bytes where polars can."""

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._frame import Frame, layout_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _KEY = b"framecache.kind"
 
@@ -73,23 +70,11 @@ def value_of(frame: Frame) -> Any:
     if kind == "polars.series":
         return frame.to_polars().to_series()
     if kind.partition(".")[0] in ("dataframe", "series", "index", "multiindex"):
-        return _from_pandas(frame.to_pandas(), kind)
+        from . import _pandas_out
+
+        return _pandas_out.value(frame, kind)
     try:
         import pyarrow as pa
     except ImportError:
         return frame
     return pa.record_batch(frame) if kind == "pyarrow.batch" else frame.to_arrow()
-
-
-def _from_pandas(table: pd.DataFrame, kind: str) -> Any:
-    import pandas as pd
-
-    kind, _, unnamed = kind.partition(".")
-    if kind == "dataframe" or not len(table.columns):
-        return table
-    if kind == "multiindex":
-        return pd.MultiIndex.from_frame(table)
-    column = table.iloc[:, 0]
-    if unnamed:
-        column.name = None
-    return column if kind == "series" else pd.Index(column, name=column.name)

@@ -115,13 +115,15 @@ def null_kind(data: Data) -> str | None:
 
 
 def with_nulls_marked(
-    data: Data, values: np.ndarray[Any, Any]
+    data: Data, values: np.ndarray[Any, Any], kind: str | None = None
 ) -> tuple[np.ndarray[Any, Any], str | None]:
     """Values whose null slots say so themselves (NaN, NaT, -1), and why that took a copy.
 
     What pandas put has them so; of what another producer put, one pass makes them so.
     """
-    kind = null_kind(data)
+    if data.validity is None:
+        return values, None
+    kind = kind or null_kind(data)
     if kind is None or not has_nulls(data):
         return values, None
     place = (data.validity, data.bit, data.rows, kind)

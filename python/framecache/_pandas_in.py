@@ -1,371 +1,356 @@
-"""pandas on its way in: columns as Arrow buffers, without pyarrow where they allow it.
-
-Missing values become nulls as with pyarrow's ``from_pandas``: NaN, NaT, None, NA and
-code -1. The values stay as they are, so a NaN is still a NaN for who ignores the bitmap.
-"""
+"""pandas on its way in: a DataFrame, Series or Index as columns and what to remember."""
 
 from __future__ import annotations
 
-import datetime
 import json
-from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _core, _numpy, _pandas_meta
-from ._errors import ColumnTypeError
+from . import _core, _pandas_meta
+from ._pandas_encode import encode
+from ._pandas_labels import frequency_of, pack, pack_index
+from ._pandas_objects import Column, refuse
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-
-_NULLABLE = 2  # ARROW_FLAG_NULLABLE
-_ORDERED = 1  # ARROW_FLAG_DICTIONARY_ORDERED
-
-
-class Encoded(NamedTuple):
-    """A column for ``_put_columns``, and what to remember of it."""
-
-    column: tuple[Any, ...]
-    pandas_type: str
-    numpy_type: str
-    metadata: dict[str, Any] | None = None  # in pyarrow's key
-    extra: dict[str, Any] | None = None  # in ours
 
 
 class Table(NamedTuple):
     """Arguments for ``_put_columns``."""
 
-    columns: list[tuple[Any, ...]]
+    columns: list[Column]
     rows: int
     metadata: bytes
 
 
-def _refuse(name: str, why: str) -> ColumnTypeError:
-    return ColumnTypeError(f"column {name!r}: {why}", name)
-
-
-# ---- One column ----
-
-
-Column = tuple[Any, ...]  # for _put_columns
-
-
-def _flat(name: str, format: str, rows: int, buffers: Any, nulls: int = 0) -> Column:
-    return (name, format, rows, nulls, _NULLABLE, buffers, None)
-
-
-def _encode_numpy(name: str, values: np.ndarray[Any, Any], kind: str | None) -> Any:
-    """A numpy array of fixed width as one column; `kind` says how its nulls look."""
-    import numpy as np
-
-    format = _numpy.format_of(values.dtype)
-    if format is None:
-        raise _refuse(name, f"no Arrow type for numpy's {values.dtype}")
-    values = np.ascontiguousarray(values)
-    if format == "b":
-        bits = np.packbits(values, bitorder="little")
-        return _flat(name, format, len(values), (None, bits))
-    raw = values.view("i8") if values.dtype.kind in "mM" else values
-    bitmap, nulls = _core.valid_bits(raw, kind) if kind else (None, 0)
-    return _flat(name, format, len(values), (bitmap, raw), nulls)
-
-
-def _null_kind(dtype: np.dtype[Any]) -> str | None:
-    if dtype.kind in "mM":
-        return "t"
-    return {2: "e", 4: "f", 8: "g"}.get(dtype.itemsize) if dtype.kind == "f" else None
-
-
-def _from_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
-    dtype = values.dtype
-    if dtype.kind == "O":
-        return _from_objects(name, values)
-    column = _encode_numpy(name, values, _null_kind(dtype))
-    kinds = {"M": "datetime", "m": "timedelta", "b": "bool"}
-    return Encoded(column, kinds.get(dtype.kind, dtype.name), str(dtype))
-
-
-def _from_zone(name: str, array: Any) -> Encoded:
-    import numpy as np
-    import pandas as pd
-
-    dtype = array.dtype
-    zone = str(dtype.tz)
-    if zone.startswith("UTC") and zone != "UTC":
-        zone = zone[3:]  # datetime.timezone writes UTC+01:00, Arrow +01:00
-    try:
-        same = pd.DatetimeTZDtype(dtype.unit, zone) == dtype
-    except Exception:
-        same = False
-    if not same:
-        raise _refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
-    instants = np.ascontiguousarray(pd.DatetimeIndex(array, copy=False).asi8)
-    format = _numpy.format_of(instants.view(f"M8[{dtype.unit}]").dtype)
-    bitmap, nulls = _core.valid_bits(instants, "t")
-    column = _flat(name, f"{format}{zone}", len(instants), (bitmap, instants), nulls)
-    base = f"datetime64[{dtype.unit}]"
-    return Encoded(column, "datetimetz", base, {"timezone": zone})
-
-
-def _from_masked(name: str, array: Any) -> Encoded:
-    import numpy as np
-
-    dtype = np.dtype(array.dtype.numpy_dtype)
-    values = array.to_numpy(dtype=dtype, copy=False, na_value=dtype.type(0))
-    bitmap, nulls = _core.valid_bits(np.ascontiguousarray(array.isna()), "m")
-    column = _encode_numpy(name, values, None)
-    buffers = (bitmap, column[5][1])
-    column = _flat(name, column[1], len(array), buffers, nulls)
-    return Encoded(column, dtype.name, str(array.dtype))
-
-
-def _from_categorical(name: str, array: Any) -> Encoded:
-    categories = _encode(name, array.categories)
-    codes = _encode_numpy(name, array.codes, None)
-    bitmap, nulls = _core.valid_bits(codes[5][1], codes[1])
-    flags = _NULLABLE | (_ORDERED if array.ordered else 0)
-    column = (name, codes[1], len(array), nulls, flags, (bitmap, codes[5][1]),
-              categories.column)  # fmt: skip
-    about = {"num_categories": len(array.categories), "ordered": bool(array.ordered)}
-    extra = {"categories": categories.numpy_type, **(categories.extra or {})}
-    freq = getattr(array.categories, "freq", None)
-    if freq is not None:
-        extra["freq"] = freq.freqstr
-    return Encoded(column, "categorical", str(array.codes.dtype), about, extra)
-
-
-def _from_strings(name: str, array: Any) -> Encoded:
-    dtype = array.dtype
-    extra = {"storage": dtype.storage}
-    if dtype.storage == "pyarrow":
-        column = _through_pyarrow(name, array)
-    else:
-        column, _ = _encode_text(name, array.to_numpy(dtype=object))
-    return Encoded(column, "unicode", str(dtype), None, extra)
-
-
-def _encode_text(name: str, values: np.ndarray[Any, Any]) -> tuple[tuple[Any, ...], int]:
-    import numpy as np
-    import pandas as pd
-
-    bitmap, offsets, data, nulls, kinds = _core.encode_strings(
-        np.ascontiguousarray(values), pd.NA
-    )
-    return _flat(name, "U", len(values), (bitmap, offsets, data), nulls), kinds
-
-
-_NULL_NAMES = {0: None, 1: "None", 2: "NaN", 4: "NA"}
-
-
-def _from_objects(name: str, values: np.ndarray[Any, Any]) -> Encoded:
-    try:
-        column, kinds = _encode_text(name, values)
-    except TypeError as reason:
-        return _from_exact(name, values, reason)
-    except UnicodeEncodeError as reason:
-        raise _refuse(name, f"a string is not valid Unicode: {reason}") from None
-    if kinds not in _NULL_NAMES:
-        raise _refuse(name, "it mixes several of None, NaN and NA as missing values")
-    extra = {"null": _NULL_NAMES[kinds]} if kinds else None
-    return Encoded(column, "unicode", "object", None, extra)
-
-
-def _from_exact(name: str, values: np.ndarray[Any, Any], reason: TypeError) -> Encoded:
-    """Objects of one type that pyarrow gives back as they were."""
-    import decimal
-
-    kinds = {
-        bytes: "bytes",
-        datetime.date: "date",
-        datetime.time: "time",
-        decimal.Decimal: "decimal",
-    }
-    types = {type(value) for value in values if value is not None}
-    if len(types) != 1 or not types <= set(kinds):
-        raise _refuse(name, f"of its objects, {reason}") from None
-    pa = _pyarrow(name, f"objects of type {next(iter(types)).__name__}")
-    try:
-        array = pa.array(values.tolist())
-    except (pa.ArrowException, OverflowError) as error:
-        raise _refuse(name, str(error)) from None
-    if array.to_pylist() != values.tolist():
-        raise _refuse(name, f"pyarrow's {array.type} does not hold its values exactly")
-    extra = {"null": "None"} if array.null_count else None
-    kind = kinds[next(iter(types))]
-    return Encoded((name, *array.__arrow_c_array__()), kind, "object", None, extra)
-
-
-def _from_arrow(name: str, array: Any) -> Encoded:
-    pa = _pyarrow(name, f"dtype {array.dtype}")
-    type_name = str(array.dtype.pyarrow_dtype)
-    try:
-        same = pa.type_for_alias(type_name) == array.dtype.pyarrow_dtype
-    except ValueError:
-        same = False
-    if not same:
-        raise _refuse(name, f"dtype {array.dtype} is not supported yet")
-    column = _through_pyarrow(name, array)
-    return Encoded(column, "object", str(array.dtype), None, {"arrow": type_name})
-
-
-def _pyarrow(name: str, what: str) -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise _refuse(name, f"{what} need pyarrow, which is not installed") from None
-    return pyarrow
-
-
-def _through_pyarrow(name: str, array: Any) -> tuple[Any, ...]:
-    pa = _pyarrow(name, f"values of dtype {array.dtype}")
-    arrow = array.__arrow_array__()
-    if isinstance(arrow, pa.ChunkedArray):
-        if arrow.num_chunks == 1:
-            arrow = arrow.chunk(0)
-        else:  # one chunk a column: 32-bit offsets might not reach
-            if pa.types.is_string(arrow.type):
-                arrow = arrow.cast(pa.large_string())
-            arrow = arrow.combine_chunks()
-    return (name, *arrow.__arrow_c_array__())
-
-
-_MASKED = ["Boolean", "Float32", "Float64"]
-_MASKED += [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-
-_BY_DTYPE: dict[str, Callable[[str, Any], Encoded]] = {
-    "DatetimeTZDtype": _from_zone,
-    "CategoricalDtype": _from_categorical,
-    "StringDtype": _from_strings,
-    "ArrowDtype": _from_arrow,
-    **{f"{name}Dtype": _from_masked for name in _MASKED},
-}
-
-
-def _encode(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Encoded:
-    """One Series or Index as a column."""
-    import numpy as np
-
-    if isinstance(values.dtype, np.dtype):
-        return _from_numpy(name, values.to_numpy())
-    encode = _BY_DTYPE.get(type(values.dtype).__name__)
-    if encode is None:
-        raise _refuse(name, f"dtype {values.dtype} is not supported yet")
-    return encode(name, values.array)
-
-
-# ---- The table ----
+# ---- Columns ----
 
 
 class _Writer:
     def __init__(self, rows: int) -> None:
         self.rows = rows
-        self.columns: list[tuple[Any, ...]] = []
-        self.described: list[dict[str, Any]] = []
+        self.columns: list[Column] = []
+        self.described: list[tuple[Any, ...]] = []
         self.extra: dict[str, dict[str, Any]] = {}
 
     def add(self, label: Any, field: str, values: pd.Series[Any] | pd.Index[Any]) -> None:
-        encoded = _encode(field, values)
-        self.columns.append(encoded.column)
-        if encoded.extra:
-            self.extra.setdefault(field, {}).update(encoded.extra)
-        self.described.append({
-            "name": label,
-            "field_name": field,
-            "pandas_type": encoded.pandas_type,
-            "numpy_type": encoded.numpy_type,
-            "metadata": encoded.metadata,
-        })  # fmt: skip
+        column, pandas_type, numpy_type, metadata, extra = encode(field, values)
+        self.columns.append(column)
+        self.described.append((label, field, pandas_type, numpy_type, metadata))
+        if extra:
+            self.extra[field] = extra
+
+    def remember(self, field: str, **extra: Any) -> None:
+        """More of a column that was added."""
+        self.extra[field] = {**self.extra.get(field, {}), **extra}
 
 
-def _labels(columns: pd.Index[Any]) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
-    """Field names, pyarrow's description of the labels, and ours."""
+# ---- Labels of the columns ----
+
+
+class _Labels(NamedTuple):
+    fields: list[str]
+    about: list[dict[str, Any]]  # pyarrow's description of them
+    own: dict[str, Any]  # ours
+
+
+def _labels(columns: pd.Index[Any], names: list[Any]) -> _Labels:
+    """Field names for these labels, and what makes labels of them again."""
     import pandas as pd
 
-    if columns.nlevels != 1:
-        raise TypeError("columns of several levels are not supported yet")
-    if not (columns.name is None or isinstance(columns.name, str)):
-        raise TypeError(f"the columns' name {columns.name!r} is not text")
-    about = {"name": columns.name, "field_name": columns.name, "metadata": None}
-    extra: dict[str, Any] = {}
-    if isinstance(columns, pd.RangeIndex):
-        extra = {"range": [columns.start, columns.stop, columns.step]}
-    if columns.dtype == "int64":
-        return (
-            [str(label) for label in columns],
-            {**about, "pandas_type": "int64", "numpy_type": "int64"},
-            extra,
-        )
-    names = list(columns)
-    for label in names:
-        if not isinstance(label, str):
-            raise _refuse(str(label), f"its label {label!r} is not text")
+    kind, name = type(columns), columns.name
+    if (kind is pd.Index or kind is pd.RangeIndex) and (
+        name is None or type(name) is str
+    ):
+        plain = _plain_labels(columns, names)
+        if plain is not None:
+            return plain
+    try:
+        about, packed = pack_index(columns)
+    except TypeError as error:
+        raise _unfit(columns, names, str(error)) from None
+    fields = _fields(names)
+    own = {"about": about, "of": dict(zip(fields, packed, strict=True))}
+    return _Labels(fields, _described(columns), own)
+
+
+def _plain_labels(columns: pd.Index[Any], names: list[Any]) -> _Labels | None:
+    """Texts or integers, each once; None: others."""
+    import pandas as pd
+
+    dtype = columns.dtype
+    own: dict[str, Any] = {}
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _refuse(twice, "several columns have this label")
-    if not (columns.dtype == object or isinstance(columns.dtype, pd.StringDtype)):
-        raise TypeError(f"labels of dtype {columns.dtype} are not supported yet")
-    if len(names) and isinstance(columns.dtype, pd.StringDtype):
-        extra = {"storage": columns.dtype.storage}
-    about = {**about, "pandas_type": "unicode", "numpy_type": str(columns.dtype)}
-    return names, about, extra
+        return None
+    if dtype == "int64":
+        if isinstance(columns, pd.RangeIndex):
+            own = {"range": [columns.start, columns.stop, columns.step]}
+        names = [str(name) for name in names]
+        kind, recorded = "int64", "int64"
+    else:
+        if isinstance(dtype, pd.StringDtype):
+            own = {"storage": dtype.storage} if names else {}
+        elif dtype != object:
+            return None
+        for name in names:
+            if type(name) is not str:
+                return None
+        kind, recorded = "unicode", str(dtype)
+    label = columns.name
+    about = {"name": label, "field_name": label, "metadata": None,
+             "pandas_type": kind, "numpy_type": recorded}  # fmt: skip
+    return _Labels(names, [about], own)
+
+
+def _unfit(columns: pd.Index[Any], names: list[Any], why: str) -> TypeError:
+    """The error of labels that do not come back: the first that is to blame."""
+    for name in names:
+        try:
+            pack(name)
+        except TypeError:
+            return refuse(str(name), f"its label {name!r} cannot be kept")
+    return TypeError(f"the columns' {why}")
+
+
+def _fields(names: list[Any]) -> list[str]:
+    """A name of its own for each label: ``a``, ``a.1``, as `read_csv` does."""
+    texts = [name if type(name) is str else str(name) for name in names]
+    taken = set(texts)
+    fields: list[str] = []
+    used: set[str] = set()
+    for text in texts:
+        field, number = text, 0
+        while field in used or (number and field in taken):
+            number += 1
+            field = f"{text}.{number}"
+        used.add(field)
+        fields.append(field)
+    return fields
+
+
+def _described(columns: pd.Index[Any]) -> list[dict[str, Any]]:
+    """As pyarrow describes labels, so far as it restores them."""
+    return [
+        {"name": _text(level.name), "field_name": _text(level.name), "metadata": None,
+         "pandas_type": "unicode" if level.dtype == object else str(level.dtype),
+         "numpy_type": str(level.dtype)}
+        for level in map(columns.get_level_values, range(columns.nlevels))
+    ]  # fmt: skip
+
+
+def _text(name: Any) -> str | None:
+    return name if name is None or type(name) is str else str(name)
+
+
+def _check_text(fields: list[str]) -> None:
+    """Names go in as UTF-8 that ends with a zero."""
+    text = "".join(fields)
+    if text.isascii() and "\0" not in text:
+        return
+    for field in fields:
+        if "\0" in field:
+            raise refuse(field, "a name cannot have a zero byte")
+        try:
+            field.encode()
+        except UnicodeEncodeError as reason:
+            raise refuse(field, f"its label is not valid Unicode: {reason}") from None
+
+
+# ---- The index ----
 
 
 def _add_index(writer: _Writer, index: pd.Index[Any], taken: set[str]) -> list[Any]:
+    """Describes a RangeIndex; any other becomes columns."""
     import pandas as pd
 
-    for level_name in index.names:
-        if not (level_name is None or isinstance(level_name, str)):
-            raise TypeError(f"the index name {level_name!r} is not text")
     if isinstance(index, pd.RangeIndex):
-        return [{"kind": "range", "name": index.name, "start": index.start,
-                 "stop": index.stop, "step": index.step}]  # fmt: skip
-    descriptors = []
+        return [(_text(index.name), index.start, index.stop, index.step)]
+    fields = []
     for number in range(index.nlevels):
         level = index.get_level_values(number)
-        field = level.name
+        field = _text(level.name)
         if field is None or field in taken:
             field = f"__index_level_{number}__"
-        if field in taken:
-            raise _refuse(field, "the name is kept for the index")
+        while field in taken:
+            field += "_"
         taken.add(field)
-        writer.add(level.name, field, level)
-        if getattr(level, "freq", None) is not None:
-            writer.extra.setdefault(field, {})["freq"] = level.freq.freqstr
-        descriptors.append(field)
-    return descriptors
+        writer.add(_text(level.name), field, level)
+        freq = _frequency(field, level)
+        if freq is not None:
+            writer.remember(field, freq=freq)
+        fields.append(field)
+    return fields
 
 
-def _attributes(frame: pd.DataFrame) -> dict[str, Any]:
-    if not frame.attrs:
+def _frequency(field: str, level: pd.Index[Any]) -> str | None:
+    if getattr(level, "freq", None) is None or level.dtype.kind not in "mM":
+        return None  # a PeriodIndex has it in its dtype
+    try:
+        return frequency_of(level)
+    except TypeError as error:
+        raise refuse(field, str(error)) from None
+
+
+def _names(index: pd.Index[Any]) -> list[Any] | None:
+    """The names of the levels, packed, if any is neither text nor None."""
+    names = list(index.names)
+    if all(name is None or type(name) is str for name in names):
+        return None
+    try:
+        return [pack(name) for name in names]
+    except TypeError as error:
+        raise TypeError(f"the index's name: {error}") from None
+
+
+def _attributes(value: pd.DataFrame | pd.Series[Any]) -> dict[str, Any]:
+    attrs = value.attrs
+    if not attrs:
         return {}
     try:
-        if json.loads(json.dumps(frame.attrs)) == frame.attrs:
-            return dict(frame.attrs)
+        if json.loads(json.dumps(attrs)) == attrs:
+            return dict(attrs)
     except (TypeError, ValueError):
         pass
     raise TypeError("df.attrs does not survive JSON: clear it, or make it plain")
 
 
-def _from_frame(frame: pd.DataFrame, kind: str) -> Table:
+# ---- What to remember ----
+
+
+@lru_cache(maxsize=512)
+def _metadata(
+    kind: str,
+    described: tuple[Any, ...],
+    index: tuple[Any, ...],
+    labels: tuple[Any, ...],
+    extra: tuple[Any, ...],
+    version: str,
+) -> bytes:
+    """`_written` of what has a hash; refreshing a key writes the same again and again."""
+    about, own = labels
+    return _written(
+        kind,
+        list(described),
+        list(index),
+        _Labels([], [dict(about)], {k: list(v) if k == "range" else v for k, v in own}),
+        {field: dict(items) for field, items in extra},
+        {},
+        version,
+    )
+
+
+def _written(
+    kind: str,
+    described: list[tuple[Any, ...]],
+    index: list[Any],
+    labels: _Labels,
+    extra: dict[str, dict[str, Any]],
+    more: dict[str, Any],
+    version: str,
+) -> bytes:
+    keys = ("name", "field_name", "pandas_type", "numpy_type", "metadata")
+    ranges = ("name", "start", "stop", "step")
+    pandas = {
+        "index_columns": [
+            {"kind": "range", **dict(zip(ranges, level, strict=True))}
+            if isinstance(level, tuple)
+            else level
+            for level in index
+        ],
+        "column_indexes": labels.about,
+        "columns": [dict(zip(keys, one, strict=True)) for one in described],
+        "attributes": more.pop("attributes", {}),
+        "creator": {"library": "framecache", "version": _core.version},
+        "pandas_version": version,
+    }
+    ours = {"version": 1, "kind": kind, "columns": extra, "labels": labels.own, **more}
+    return _pandas_meta.encode(pandas, ours)
+
+
+def _finish(
+    writer: _Writer, kind: str, index: list[Any], labels: _Labels, more: dict[str, Any]
+) -> Table:
     import pandas as pd
 
-    writer = _Writer(len(frame))
-    fields, about_labels, label_extra = _labels(frame.columns)
-    for position, field in enumerate(fields):
-        writer.add(field, field, frame.iloc[:, position])
-    index = _add_index(writer, frame.index, set(fields))
-    described = {
-        "index_columns": index,
-        "column_indexes": [about_labels],
-        "columns": writer.described,
-        "attributes": _attributes(frame),
-        "creator": {"library": "framecache", "version": _core.version},
-        "pandas_version": pd.__version__,
-    }
-    ours = {"version": 1, "kind": kind, "columns": writer.extra}
-    if label_extra:
-        ours["columns"] = {**writer.extra, "": label_extra}
-    return Table(writer.columns, writer.rows, _pandas_meta.encode(described, ours))
+    version = pd.__version__
+    if not more and len(labels.about) == 1 and "of" not in labels.own:
+        own = tuple(
+            (k, tuple(v) if k == "range" else v) for k, v in labels.own.items()
+        )
+        key = (tuple(labels.about[0].items()), own)
+        extra = tuple(
+            (field, tuple(items.items())) for field, items in writer.extra.items()
+        )
+        try:
+            known = _metadata(
+                kind, tuple(writer.described), tuple(index), key, extra, version
+            )
+        except TypeError:  # a dict in it, which has no hash
+            pass
+        else:
+            return Table(writer.columns, writer.rows, known)
+    metadata = _written(
+        kind, writer.described, index, labels, writer.extra, more, version
+    )
+    return Table(writer.columns, writer.rows, metadata)
+
+
+# ---- DataFrame, Series, Index ----
+
+
+def _from_frame(frame: pd.DataFrame, kind: str) -> Table:
+    pairs = list(frame.items())
+    index = frame.index
+    writer = _Writer(len(index))
+    labels = _labels(frame.columns, [label for label, _ in pairs])
+    fields = labels.fields
+    _check_text(fields)
+    for field, (_, values) in zip(fields, pairs, strict=True):
+        writer.add(field, field, values)
+    descriptors = _add_index(writer, index, set(fields))
+    more: dict[str, Any] = {}
+    if (names := _names(index)) is not None:
+        more["names"] = names
+    if attributes := _attributes(frame):
+        more["attributes"] = attributes
+    if not frame.flags.allows_duplicate_labels:
+        more["unique_labels"] = True
+    return _finish(writer, kind, descriptors, labels, more)
+
+
+def _from_series(series: pd.Series[Any]) -> Table:
+    if series.name is None:
+        return _from_frame(series.to_frame(), "series.unnamed")
+    return _from_frame(series.to_frame(), "series")
+
+
+def _from_index(index: pd.Index[Any]) -> Table:
+    """Its levels as columns under their names."""
+    import pandas as pd
+
+    writer = _Writer(len(index))
+    levels = [index.get_level_values(number) for number in range(index.nlevels)]
+    names = [number if n is None else n for number, n in enumerate(index.names)]
+    labels = _labels(pd.Index(names, tupleize_cols=False), names)
+    _check_text(labels.fields)
+    for field, level in zip(labels.fields, levels, strict=True):
+        writer.add(field, field, level)
+        if (freq := _frequency(field, level)) is not None:
+            writer.remember(field, freq=freq)
+        if isinstance(level, pd.RangeIndex):
+            writer.remember(field, range=[level.start, level.stop, level.step])
+    more: dict[str, Any] = {"index": [pack(name) for name in index.names]}
+    kind = "multiindex" if isinstance(index, pd.MultiIndex) else "index"
+    whole = (None, 0, len(index), 1)
+    return _finish(writer, kind, [whole], labels, more)
+
+
+def _refuse_subclass(value: Any, plain: str) -> TypeError:
+    kind = type(value)
+    return TypeError(
+        f"a {kind.__module__}.{kind.__qualname__} would come back as a {plain} of "
+        f"pandas: put pandas.{plain}(value) if that is enough"
+    )
 
 
 def table_of(value: Any) -> Table | None:
@@ -375,17 +360,18 @@ def table_of(value: Any) -> Table | None:
     ------
     ColumnTypeError
         A column would not come back as it was; `.column` names it.
+    TypeError
+        The labels, the index's names or the attrs would not, or it is of a subclass.
     """
     import pandas as pd
 
-    if isinstance(value, pd.DataFrame):
+    kind = type(value)
+    if kind is pd.DataFrame:
         return _from_frame(value, "dataframe")
+    if kind is pd.Series:
+        return _from_series(value)
+    if isinstance(value, pd.DataFrame):
+        raise _refuse_subclass(value, "DataFrame")
     if isinstance(value, pd.Series):
-        unnamed = ".unnamed" if value.name is None else ""
-        return _from_frame(value.to_frame(), f"series{unnamed}")
-    if isinstance(value, pd.MultiIndex):
-        return _from_frame(value.to_frame(index=False), "multiindex")
-    if isinstance(value, pd.Index):
-        unnamed = ".unnamed" if value.name is None else ""
-        return _from_frame(value.to_frame(index=False), f"index{unnamed}")
-    return None
+        raise _refuse_subclass(value, "Series")
+    return _from_index(value) if isinstance(value, pd.Index) else None

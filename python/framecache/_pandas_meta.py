@@ -2,8 +2,9 @@
 
 Two keys. ``pandas`` is the one that pyarrow writes and reads: index, dtypes and labels;
 so ``pa.table(frame).to_pandas()`` restores them too, and tables that pyarrow made come
-back as it would give them. ``framecache`` holds what has no place there: which object
-stood for null, where strings were stored, the categories' dtype, an index's frequency.
+back as it would give them. ``framecache`` holds what has no place there: of columns, what
+object stood for null, where strings were stored, the categories' dtype, an index's
+frequency; labels that are no text; names of levels that are none.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ class Meta(NamedTuple):
     extra: dict[str, dict[str, Any]]  # of fields, ours
     attributes: dict[str, Any]
     plain: bool  # nothing in it that only pyarrow knows to restore
+    own: dict[str, Any]  # all of ours
 
 
-_NOTHING = Meta(False, [], {}, {}, {}, {}, True)
+_NOTHING = Meta(False, [], {}, {}, {}, {}, True, {})
 
 
 def encode(pandas: dict[str, Any], framecache: dict[str, Any]) -> bytes:
@@ -57,18 +59,25 @@ def read(metadata: dict[bytes, bytes]) -> Meta:
 def _parse(pandas: bytes, framecache: bytes | None) -> Meta:
     described = json.loads(pandas)
     own = json.loads(framecache) if framecache else {}
+    ours = own.get("version") == 1
     columns = {
         column.get("field_name") or column.get("name"): column
         for column in described["columns"]
     }
+    for column in columns.values():
+        column.setdefault("numpy_type", "")
     labels = described.get("column_indexes") or [{}]
     return Meta(
-        ours=own.get("version") == 1,
+        ours=ours,
         levels=described["index_columns"],
         columns=columns,
         labels=labels[0],
         extra=own.get("columns", {}),
         attributes=described.get("attributes") or {},
-        plain=len(labels) == 1
-        and labels[0].get("pandas_type") in (None, "unicode", "empty", "int64"),
+        plain=ours
+        or (
+            len(labels) == 1
+            and labels[0].get("pandas_type") in (None, "unicode", "empty", "int64")
+        ),
+        own=own,
     )

@@ -104,7 +104,7 @@ static PyMethodDef module_methods[] = {
     {"fill_nulls", core_fill_nulls, METH_VARARGS,
      "fill_nulls(values, bitmap, bit, rows, kind)"},
     {"encode_strings", core_encode_strings, METH_VARARGS,
-     "encode_strings(array, NA) -> (bitmap or None, offsets, data, nulls, kinds)"},
+     "encode_strings(array, NA, exact=False) -> (bitmap or None, offsets, data, nulls, kinds)"},
     {"decode_strings", core_decode_strings, METH_VARARGS,
      "decode_strings(data, offsets, bitmap or None, bit, rows, null) -> list"},
     {0},

@@ -9,12 +9,13 @@ typedef struct string_items {
     PyObject *na; /* pandas.NA, or None */
     int64_t bytes, nulls;
     int kinds; /* of nulls met */
+    int exact; /* refuse what is derived from str: it would come back as str */
 } string_items;
 
 /* Which kind of null the item is; 0: none; -1 and an exception: neither string nor null.
  */
 static int null_kind(const string_items *encoding, PyObject *item, Py_ssize_t row) {
-    if (PyUnicode_Check(item))
+    if (encoding->exact ? PyUnicode_CheckExact(item) : PyUnicode_Check(item))
         return 0;
     if (item == Py_None)
         return NULL_NONE;
@@ -96,16 +97,16 @@ out:
     return result;
 }
 
-/* encode_strings(object array, NA) -> (bitmap or None, offsets, data, nulls, kinds of
- * null met: 1 None, 2 NaN, 4 NA). The array must be contiguous. TypeError names the row.
- */
+/* encode_strings(object array, NA, exact) -> (bitmap or None, offsets, data, nulls, kinds
+ * of null met: 1 None, 2 NaN, 4 NA). The array must be contiguous; exact: without what is
+ * derived from str. TypeError names the row. */
 PyObject *core_encode_strings(PyObject *module, PyObject *args) {
     string_items encoding = {0};
     Py_buffer view;
     PyObject *array, *result = NULL;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO", &array, &encoding.na) ||
+    if (!PyArg_ParseTuple(args, "OO|p", &array, &encoding.na, &encoding.exact) ||
         PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS))
         return NULL;
     if (view.format && strcmp(view.format, "O") == 0 &&

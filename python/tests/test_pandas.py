@@ -215,15 +215,11 @@ REFUSED: dict[str, Any] = {
     "mixed": pd.Series([1, "a"], dtype=object),
     "things": pd.Series([object(), object()]),
     "lists": pd.Series([[1], [2]]),
-    "complex": np.array([1j, 2j]),
-    "period": pd.period_range("2020", periods=2, freq="D"),
-    "interval": pd.interval_range(0, 2),
     "sparse": pd.arrays.SparseArray([0, 1]),
     "several nulls": pd.Series(["a", None, np.nan], dtype=object),
     "swapped": np.array([1, 2], dtype=">i4"),
     "surrogate": pd.Series(["a", "\ud800"], dtype=object),
     "date and time": pd.Series([DAYS[0], datetime.datetime(2020, 1, 1)], dtype=object),
-    "arrow list": pd.array([[1], [2]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
 }  # fmt: skip
 
 
@@ -237,25 +233,6 @@ def test_column_that_would_come_back_wrong_is_refused(
     assert isinstance(caught.value, framecache.ColumnTypeError)
     assert caught.value.column == "the column"
     assert "k" not in cache
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        pd.DataFrame([[1, 2]], columns=["a", "a"]),
-        pd.DataFrame([[1, 2]], columns=["a", 1]),
-        pd.DataFrame(
-            [[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])
-        ),
-        pd.DataFrame([[1, 2]], columns=pd.Index([1.5, 2.5])),
-        pd.DataFrame({"a": [1]}, index=pd.Index([1], name=7)),
-    ],
-)
-def test_labels_that_would_come_back_wrong_are_refused(
-    cache: framecache.Cache, frame: pd.DataFrame
-) -> None:
-    with pytest.raises(TypeError):
-        cache.put("k", frame)
 
 
 # ---- Without a copy ----
@@ -456,6 +433,7 @@ def test_metadata_that_lies_does_no_harm(cache: framecache.Cache) -> None:
 NO_PYARROW = """
 import sys
 sys.modules["pyarrow"] = None
+import decimal
 import numpy as np, pandas as pd, framecache
 from pandas.testing import assert_frame_equal
 assert pd.Series(["a"]).dtype.storage == "python"
@@ -471,7 +449,7 @@ with framecache.Cache(sys.argv[1]) as cache:
         assert_frame_equal(stored.to_pandas(), frame)
         assert_frame_equal(stored.slice(2, 3).to_pandas(), frame.iloc[2:5])
         assert stored["s"].to_numpy().tolist() == ["x", None, "z"] * 3
-    for bad in (pd.Series([b"a"]), pd.period_range("2020", periods=1, freq="D")):
+    for bad in (pd.Series([decimal.Decimal(1)]), pd.interval_range(0, 1)):
         try:
             cache.put("bad", pd.DataFrame({"bad": bad}))
         except TypeError as error:

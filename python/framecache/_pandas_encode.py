@@ -1,0 +1,323 @@
+"""One Series or Index of pandas as a column, without pyarrow where its dtype allows.
+
+Missing values become nulls as with pyarrow's ``from_pandas``: NaN, NaT, None, NA and
+code -1. The values stay as they are, so a NaN is still a NaN for who ignores the bitmap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _core, _numpy
+from ._pandas_labels import frequency_of
+from ._pandas_objects import (
+    NULLABLE,
+    Column,
+    encode_text,
+    flat,
+    pyarrow_for,
+    refuse,
+)
+from ._pandas_objects import encode as encode_objects
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_ORDERED = 1  # ARROW_FLAG_DICTIONARY_ORDERED
+
+
+class Encoded(NamedTuple):
+    """A column for ``_put_columns``, and what to remember of it."""
+
+    column: Column
+    pandas_type: str
+    numpy_type: str
+    metadata: dict[str, Any] | None = None  # in pyarrow's key
+    extra: dict[str, Any] | None = None  # in ours
+
+
+# ---- numpy's dtypes ----
+
+
+class _Plain(NamedTuple):
+    """How a dtype of fixed width goes in."""
+
+    format: str
+    null_kind: str | None  # of bits.c
+    pandas_type: str
+    numpy_type: str
+    as_time: bool
+
+
+_PLAIN: dict[Any, _Plain | None] = {}
+
+
+def _plain(dtype: np.dtype[Any]) -> _Plain | None:
+    known = _PLAIN.get(dtype)
+    if known is None and dtype not in _PLAIN:
+        known = _PLAIN[dtype] = _make_plain(dtype)
+    return known
+
+
+def _make_plain(dtype: np.dtype[Any]) -> _Plain | None:
+    format = _numpy.format_of(dtype)
+    if format is None:
+        return None
+    kind: str | None = None
+    if dtype.kind == "f":
+        kind = {2: "e", 4: "f", 8: "g"}[dtype.itemsize]
+    times = {"M": "datetime", "m": "timedelta"}
+    if dtype.kind in times:
+        kind = "t"
+    name = times.get(dtype.kind, dtype.name)
+    return _Plain(format, kind, name, str(dtype), dtype.kind in times)
+
+
+def encode_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
+    """An array of one dimension as a column."""
+    plain = _plain(values.dtype)
+    if plain is None:
+        return _from_numpy(name, values)
+    if not values.flags.c_contiguous:
+        values = values.copy()
+    rows = len(values)
+    if plain.format == "b":
+        import numpy as np
+
+        column = flat(name, "b", rows, (None, np.packbits(values, bitorder="little")))
+        return Encoded(column, "bool", "bool")
+    if plain.as_time:
+        values = values.view("i8")
+    if plain.null_kind is None:
+        column = (name, plain.format, rows, 0, NULLABLE, (None, values), None)
+    else:
+        bitmap, nulls = _core.valid_bits(values, plain.null_kind)
+        column = (name, plain.format, rows, nulls, NULLABLE, (bitmap, values), None)
+    return Encoded(column, plain.pandas_type, plain.numpy_type)
+
+
+def _from_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
+    dtype = values.dtype
+    if dtype.kind == "O":
+        column, extra = encode_objects(name, values)
+        return Encoded(column, extra.get("objects", "unicode"), "object", None, extra)
+    if dtype.kind == "c" and dtype.isnative and dtype.itemsize in (8, 16):
+        return _from_complex(name, values)
+    why = "bytes in the other order: use newbyteorder" if not dtype.isnative else "no type"
+    raise refuse(name, f"Arrow has no {dtype} ({why})")
+
+
+def _from_complex(name: str, values: np.ndarray[Any, Any]) -> Encoded:
+    """As bytes of fixed width: real part, imaginary part."""
+    import numpy as np
+
+    values = np.ascontiguousarray(values)
+    column = flat(name, f"w:{values.itemsize}", len(values), (None, values.view("u1")))
+    return Encoded(column, "bytes", str(values.dtype), None, {"as": "complex"})
+
+
+# ---- pandas' dtypes ----
+
+
+def _from_zone(name: str, array: Any) -> Encoded:
+    import numpy as np
+    import pandas as pd
+
+    dtype = array.dtype
+    zone = str(dtype.tz)
+    if zone.startswith("UTC") and zone != "UTC":
+        zone = zone[3:]  # datetime.timezone writes UTC+01:00, Arrow +01:00
+    try:
+        same = pd.DatetimeTZDtype(dtype.unit, zone) == dtype
+    except Exception:
+        same = False
+    if not same:
+        raise refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
+    instants = np.ascontiguousarray(pd.DatetimeIndex(array, copy=False).asi8)
+    format = _numpy.format_of(instants.view(f"M8[{dtype.unit}]").dtype)
+    bitmap, nulls = _core.valid_bits(instants, "t")
+    column = flat(name, f"{format}{zone}", len(instants), (bitmap, instants), nulls)
+    base = f"datetime64[{dtype.unit}]"
+    return Encoded(column, "datetimetz", base, {"timezone": zone})
+
+
+def _from_masked(name: str, array: Any) -> Encoded:
+    import numpy as np
+
+    dtype = np.dtype(array.dtype.numpy_dtype)
+    values = array.to_numpy(dtype=dtype, copy=False, na_value=dtype.type(0))
+    bitmap, nulls = _core.valid_bits(np.ascontiguousarray(array.isna()), "m")
+    plain = _plain(dtype)
+    assert plain is not None
+    values = np.ascontiguousarray(values)
+    if plain.format == "b":
+        values = np.packbits(values, bitorder="little")
+    column = flat(name, plain.format, len(array), (bitmap, values), nulls)
+    return Encoded(column, dtype.name, str(array.dtype))
+
+
+def _from_categorical(name: str, array: Any) -> Encoded:
+    categories = encode(name, array.categories)
+    codes = array.codes
+    if not codes.flags.c_contiguous:
+        codes = codes.copy()
+    plain = _plain(codes.dtype)
+    assert plain is not None
+    bitmap, nulls = _core.valid_bits(codes, plain.format)
+    flags = NULLABLE | (_ORDERED if array.ordered else 0)
+    column = (name, plain.format, len(array), nulls, flags, (bitmap, codes),
+              categories.column)  # fmt: skip
+    about = {"num_categories": len(array.categories), "ordered": bool(array.ordered)}
+    extra: dict[str, Any] = {"categories": categories.numpy_type}
+    if categories.extra:
+        extra["of"] = categories.extra
+    freq = _frequency(name, array.categories)
+    if freq is not None:
+        extra["freq"] = freq
+    return Encoded(column, "categorical", str(codes.dtype), about, extra)
+
+
+def _frequency(name: str, index: Any) -> str | None:
+    try:
+        return frequency_of(index)
+    except TypeError as error:
+        raise refuse(name, str(error)) from None
+
+
+def _from_strings(name: str, array: Any) -> Encoded:
+    dtype = array.dtype
+    extra = {"storage": dtype.storage}
+    if dtype.storage.startswith("pyarrow"):
+        column = _through_pyarrow(name, array)
+    else:
+        column, _ = encode_text(name, array.to_numpy(dtype=object))
+    return Encoded(column, "unicode", str(dtype), None, extra)
+
+
+def _from_period(name: str, array: Any) -> Encoded:
+    """As its ordinals; pandas and pyarrow make a period of them again."""
+    import pandas as pd
+
+    dtype = array.dtype
+    try:
+        same = pd.api.types.pandas_dtype(str(dtype)) == dtype
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise refuse(name, f"dtype {dtype!r} has no name to find it by")
+    ordinals = pd.PeriodIndex(array).asi8
+    bitmap, nulls = _core.valid_bits(ordinals, "t")
+    column = flat(name, "l", len(ordinals), (bitmap, ordinals), nulls)
+    return Encoded(column, "period", str(dtype), None, {"as": "period"})
+
+
+def _from_interval(name: str, array: Any) -> Encoded:
+    """A struct of left and right."""
+    pa = pyarrow_for(name, f"values of dtype {array.dtype}")
+    import pandas as pd
+
+    if pd.api.types.pandas_dtype(str(array.dtype)) != array.dtype:
+        raise refuse(name, f"dtype {array.dtype!r} has no name to find it by")
+    try:
+        sides = [
+            pa.array(side, from_pandas=True) for side in (array.left, array.right)
+        ]
+        gone = pa.array(array.isna())
+        struct = pa.StructArray.from_arrays(sides, ["left", "right"], mask=gone)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise refuse(name, f"dtype {array.dtype}: {error}") from None
+    column = (name, *struct.__arrow_c_array__())
+    return Encoded(column, "object", str(array.dtype), None, {"as": "interval"})
+
+
+def _from_sparse(name: str, array: Any) -> Encoded:
+    raise refuse(
+        name, f"dtype {array.dtype} would take the room of a dense column: give "
+        "Series.sparse.to_dense()"
+    )  # fmt: skip
+
+
+# ---- pandas' columns that are pyarrow's ----
+
+
+def _from_arrow(name: str, array: Any) -> Encoded:
+    pa = pyarrow_for(name, f"values of dtype {array.dtype}")
+    dtype = array.dtype.pyarrow_dtype
+    if _has_no_cast(pa, dtype):
+        raise refuse(name, f"dtype {array.dtype} does not come back as it is")
+    column = _through_pyarrow(name, array)
+    return Encoded(column, "object", str(array.dtype), None, {"arrow": _type_text(dtype)})
+
+
+def _has_no_cast(pa: Any, dtype: Any) -> bool:
+    """Extension types, and list views: they come out as lists."""
+    if isinstance(dtype, pa.BaseExtensionType) or "list_view" in str(dtype):
+        return True
+    inner = [dtype.field(n).type for n in range(dtype.num_fields)]
+    if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
+        inner = [dtype.value_type]
+    return any(_has_no_cast(pa, one) for one in inner)
+
+
+def _type_text(dtype: Any) -> str:
+    """The type so that `_pandas_decode` finds it: its alias, or as a schema's bytes."""
+    import base64
+
+    import pyarrow as pa
+
+    try:
+        if pa.type_for_alias(str(dtype)) == dtype:
+            return str(dtype)
+    except ValueError:
+        pass
+    schema = pa.schema([pa.field("", dtype)]).serialize().to_pybytes()
+    return "schema:" + base64.b64encode(schema).decode()
+
+
+def _through_pyarrow(name: str, array: Any) -> tuple[Any, ...]:
+    pa = pyarrow_for(name, f"values of dtype {array.dtype}")
+    arrow = array.__arrow_array__()
+    if isinstance(arrow, pa.ChunkedArray):
+        if arrow.num_chunks == 1:
+            arrow = arrow.chunk(0)
+        else:  # one chunk a column: 32-bit offsets might not reach
+            if pa.types.is_string(arrow.type):
+                arrow = arrow.cast(pa.large_string())
+            arrow = arrow.combine_chunks()
+    return (name, *arrow.__arrow_c_array__())
+
+
+_MASKED = ["Boolean", "Float32", "Float64"]
+_MASKED += [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+
+_BY_DTYPE: dict[str, Callable[[str, Any], Encoded]] = {
+    "DatetimeTZDtype": _from_zone,
+    "CategoricalDtype": _from_categorical,
+    "StringDtype": _from_strings,
+    "PeriodDtype": _from_period,
+    "IntervalDtype": _from_interval,
+    "SparseDtype": _from_sparse,
+    "ArrowDtype": _from_arrow,
+    **{f"{name}Dtype": _from_masked for name in _MASKED},
+}
+
+
+def encode(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Encoded:
+    """One Series or Index as a column.
+
+    Raises
+    ------
+    ColumnTypeError
+        It would not come back as it is.
+    """
+    import numpy as np
+
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype):
+        return encode_numpy(name, values.to_numpy())
+    maker = _BY_DTYPE.get(type(dtype).__name__)
+    if maker is None:
+        raise refuse(name, f"dtype {dtype} of {type(dtype).__module__} is not known here")
+    return maker(name, values.array)
