@@ -13,7 +13,7 @@ from . import _numpy, _pandas_meta, _pandas_objects
 from ._errors import ColumnTypeError
 from ._frame import Frame, layout_of, refuse_copy
 from ._numpy import Data
-from ._pandas_labels import string_dtype, with_frequency
+from ._pandas_labels import infers_str, string_dtype, with_frequency
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +72,10 @@ class Reader:
     def _read(self, position: int, data: Data, recorded: str, extra: Extra) -> Read:
         if position in self.layout.extensions:
             return self._foreign(position, recorded), "it is of an extension type"
-        if data.type == "DICTIONARY":
-            return self._categorical(position, data, extra)
         if "arrow" in extra:
             return self._arrow(position, extra["arrow"])
+        if data.type == "DICTIONARY":
+            return self._categorical(position, data, extra)
         if recorded == "object" and self.meta.ours:
             return self._objects(position, data, extra)
         if data.type == "STRING":
@@ -91,10 +91,10 @@ class Reader:
         """As pandas' own dtype_backend="numpy_nullable" has it."""
         import pandas as pd
 
-        if recorded in _MASKED or "arrow" in extra or data.type == "DICTIONARY":
+        if recorded in _MASKED or "arrow" in extra or "objects" in extra:
             return self._read(position, data, recorded, extra)
         name = "bool" if data.type == "BOOL" else _numpy.dtype_name(data.format)
-        if name in _NULLABLE:
+        if name in _NULLABLE and data.type != "DICTIONARY":
             return _masked(_NULLABLE[name], data)
         if data.type == "STRING":
             storage = extra.get("storage") or pd.StringDtype().storage
@@ -131,7 +131,7 @@ class Reader:
             if hasattr(dtype, "__from_arrow__"):
                 return dtype.__from_arrow__(arrow)
         made = pyarrow.table({"": arrow}).to_pandas().iloc[:, 0]
-        return made.to_numpy() if made.dtype == object else made.array
+        return made.to_numpy() if made.dtype == "object" else made.array
 
     def _arrow(self, position: int, recorded: str | None) -> Read:
         import pandas as pd
@@ -162,7 +162,7 @@ class Reader:
     def _strings(self, position: int, data: Data, recorded: str, extra: Extra) -> Read:
         import pandas as pd
 
-        if not recorded and not pd.get_option("future.infer_string"):
+        if not recorded and not infers_str():
             return _numpy.objects(_numpy.strings(data)), "it holds Python objects"
         dtype = string_dtype(recorded, extra.get("storage"))
         if dtype.storage.startswith("pyarrow"):
@@ -225,7 +225,7 @@ def _plain(data: Data, recorded: str, extra: Extra) -> Read | None:
     kind = extra.get("as")
     if kind == "period" and data.type == "INT64":
         return _period(data, recorded)
-    if kind == "complex" and data.format == f"w:{recorded[7:] == '128' and 16 or 8}":
+    if kind == "complex" and data.format == f"w:{(recorded[7:] == '128' and 16) or 8}":
         return _complex(data, recorded)
     if data.type == "TIMESTAMP" and len(data.format) > 4:
         return _zoned(data)
@@ -295,9 +295,7 @@ def _interval(arrow: Any, recorded: str) -> Read | None:
     dtype = pd.api.types.pandas_dtype(recorded)
     if not pa.types.is_struct(arrow.type) or not isinstance(dtype, pd.IntervalDtype):
         return None
-    sides = [
-        pd.Index(side.to_pandas(), dtype=dtype.subtype) for side in arrow.flatten()
-    ]
+    sides = [pd.Index(side.to_pandas(), dtype=dtype.subtype) for side in arrow.flatten()]
     array = pd.arrays.IntervalArray.from_arrays(*sides, closed=dtype.closed)
     return array, "its sides are joined"
 
@@ -328,4 +326,4 @@ def _type_of(recorded: str) -> Any:
 
 def object_or_none(array: Any) -> Any:
     """The dtype to insist on: pandas takes objects that are all str for strings."""
-    return object if array.dtype == object else None
+    return object if array.dtype == "object" else None

@@ -105,7 +105,9 @@ def _from_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
         return Encoded(column, extra.get("objects", "unicode"), "object", None, extra)
     if dtype.kind == "c" and dtype.isnative and dtype.itemsize in (8, 16):
         return _from_complex(name, values)
-    why = "bytes in the other order: use newbyteorder" if not dtype.isnative else "no type"
+    why = (
+        "bytes in the other order: use newbyteorder" if not dtype.isnative else "no type"
+    )
     raise refuse(name, f"Arrow has no {dtype} ({why})")
 
 
@@ -221,9 +223,7 @@ def _from_interval(name: str, array: Any) -> Encoded:
     if pd.api.types.pandas_dtype(str(array.dtype)) != array.dtype:
         raise refuse(name, f"dtype {array.dtype!r} has no name to find it by")
     try:
-        sides = [
-            pa.array(side, from_pandas=True) for side in (array.left, array.right)
-        ]
+        sides = [pa.array(side, from_pandas=True) for side in (array.left, array.right)]
         gone = pa.array(array.isna())
         struct = pa.StructArray.from_arrays(sides, ["left", "right"], mask=gone)
     except (pa.ArrowException, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _pandas_meta
 from ._pandas_encode import encode
-from ._pandas_labels import frequency_of, pack, pack_index
+from ._pandas_labels import frequency_of, levels_of, pack, pack_index
 from ._pandas_objects import Column, refuse
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _labels(columns: pd.Index[Any], names: list[Any]) -> _Labels:
         raise _unfit(columns, names, str(error)) from None
     fields = _fields(names)
     own = {"about": about, "of": dict(zip(fields, packed, strict=True))}
-    return _Labels(fields, _described(columns), own)
+    return _Labels(fields, _described(columns, fields), own)
 
 
 def _plain_labels(columns: pd.Index[Any], names: list[Any]) -> _Labels | None:
@@ -89,8 +89,8 @@ def _plain_labels(columns: pd.Index[Any], names: list[Any]) -> _Labels | None:
         kind, recorded = "int64", "int64"
     else:
         if isinstance(dtype, pd.StringDtype):
-            own = {"storage": dtype.storage} if names else {}
-        elif dtype != object:
+            own = {"storage": dtype.storage}
+        elif dtype != "object":
             return None
         for name in names:
             if type(name) is not str:
@@ -128,13 +128,21 @@ def _fields(names: list[Any]) -> list[str]:
     return fields
 
 
-def _described(columns: pd.Index[Any]) -> list[dict[str, Any]]:
-    """As pyarrow describes labels, so far as it restores them."""
+def _described(columns: pd.Index[Any], fields: list[str]) -> list[dict[str, Any]]:
+    """As pyarrow describes labels, so far as it restores them: else they are texts."""
+    import pandas as pd
+
+    levels = levels_of(columns)
+    fit = isinstance(columns, pd.MultiIndex) and list(map(str, columns)) == fields
+    if not fit or any(type(i) not in (str, int) for level in levels for i in level):
+        name = _text(columns.name)
+        return [{"name": name, "field_name": name, "metadata": None,
+                 "pandas_type": "unicode", "numpy_type": "object"}]  # fmt: skip
     return [
         {"name": _text(level.name), "field_name": _text(level.name), "metadata": None,
-         "pandas_type": "unicode" if level.dtype == object else str(level.dtype),
+         "pandas_type": "int64" if level.dtype == "int64" else "unicode",
          "numpy_type": str(level.dtype)}
-        for level in map(columns.get_level_values, range(columns.nlevels))
+        for level in levels
     ]  # fmt: skip
 
 
@@ -166,8 +174,7 @@ def _add_index(writer: _Writer, index: pd.Index[Any], taken: set[str]) -> list[A
     if isinstance(index, pd.RangeIndex):
         return [(_text(index.name), index.start, index.stop, index.step)]
     fields = []
-    for number in range(index.nlevels):
-        level = index.get_level_values(number)
+    for number, level in enumerate(levels_of(index)):
         field = _text(level.name)
         if field is None or field in taken:
             field = f"__index_level_{number}__"
@@ -175,16 +182,13 @@ def _add_index(writer: _Writer, index: pd.Index[Any], taken: set[str]) -> list[A
             field += "_"
         taken.add(field)
         writer.add(_text(level.name), field, level)
-        freq = _frequency(field, level)
-        if freq is not None:
-            writer.remember(field, freq=freq)
         fields.append(field)
+    if len(fields) == 1 and (freq := _frequency(fields[0], index)) is not None:
+        writer.remember(fields[0], freq=freq)
     return fields
 
 
 def _frequency(field: str, level: pd.Index[Any]) -> str | None:
-    if getattr(level, "freq", None) is None or level.dtype.kind not in "mM":
-        return None  # a PeriodIndex has it in its dtype
     try:
         return frequency_of(level)
     except TypeError as error:
@@ -274,9 +278,7 @@ def _finish(
 
     version = pd.__version__
     if not more and len(labels.about) == 1 and "of" not in labels.own:
-        own = tuple(
-            (k, tuple(v) if k == "range" else v) for k, v in labels.own.items()
-        )
+        own = tuple((k, tuple(v) if k == "range" else v) for k, v in labels.own.items())
         key = (tuple(labels.about[0].items()), own)
         extra = tuple(
             (field, tuple(items.items())) for field, items in writer.extra.items()
@@ -298,7 +300,7 @@ def _finish(
 # ---- DataFrame, Series, Index ----
 
 
-def _from_frame(frame: pd.DataFrame, kind: str) -> Table:
+def _from_frame(frame: pd.DataFrame, kind: str, **more: Any) -> Table:
     pairs = list(frame.items())
     index = frame.index
     writer = _Writer(len(index))
@@ -308,7 +310,6 @@ def _from_frame(frame: pd.DataFrame, kind: str) -> Table:
     for field, (_, values) in zip(fields, pairs, strict=True):
         writer.add(field, field, values)
     descriptors = _add_index(writer, index, set(fields))
-    more: dict[str, Any] = {}
     if (names := _names(index)) is not None:
         more["names"] = names
     if attributes := _attributes(frame):
@@ -321,7 +322,15 @@ def _from_frame(frame: pd.DataFrame, kind: str) -> Table:
 def _from_series(series: pd.Series[Any]) -> Table:
     if series.name is None:
         return _from_frame(series.to_frame(), "series.unnamed")
-    return _from_frame(series.to_frame(), "series")
+    if type(series.name) is str:
+        return _from_frame(series.to_frame(), "series")
+    try:
+        name = pack(series.name)  # labels would make a numpy scalar of a number
+    except TypeError:
+        raise refuse(
+            str(series.name), f"its name {series.name!r} cannot be kept"
+        ) from None
+    return _from_frame(series.to_frame(), "series", series_name=name)
 
 
 def _from_index(index: pd.Index[Any]) -> Table:
@@ -329,16 +338,16 @@ def _from_index(index: pd.Index[Any]) -> Table:
     import pandas as pd
 
     writer = _Writer(len(index))
-    levels = [index.get_level_values(number) for number in range(index.nlevels)]
     names = [number if n is None else n for number, n in enumerate(index.names)]
     labels = _labels(pd.Index(names, tupleize_cols=False), names)
     _check_text(labels.fields)
-    for field, level in zip(labels.fields, levels, strict=True):
+    for field, level in zip(labels.fields, levels_of(index), strict=True):
         writer.add(field, field, level)
-        if (freq := _frequency(field, level)) is not None:
-            writer.remember(field, freq=freq)
-        if isinstance(level, pd.RangeIndex):
-            writer.remember(field, range=[level.start, level.stop, level.step])
+    if (freq := _frequency(labels.fields[0], index)) is not None:
+        writer.remember(labels.fields[0], freq=freq)
+    if isinstance(index, pd.RangeIndex):
+        bounds = [index.start, index.stop, index.step]
+        writer.remember(labels.fields[0], range=bounds)
     more: dict[str, Any] = {"index": [pack(name) for name in index.names]}
     kind = "multiindex" if isinstance(index, pd.MultiIndex) else "index"
     whole = (None, 0, len(index), 1)

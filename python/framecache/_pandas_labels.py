@@ -132,8 +132,10 @@ def _describe(index: pd.Index[Any]) -> Packed:
     import pandas as pd
 
     if isinstance(index, pd.MultiIndex):
-        levels = [index.get_level_values(number) for number in range(index.nlevels)]
-        return {"levels": [_describe(level) for level in levels]}
+        levels = [_describe(level) for level in levels_of(index)]
+        for level in levels:
+            level.pop("freq", None)  # levels that are joined lose it
+        return {"levels": levels}
     about: Packed = {"name": pack(index.name), "dtype": str(index.dtype)}
     if isinstance(index, pd.RangeIndex):
         about["range"] = [index.start, index.stop, index.step]
@@ -143,9 +145,8 @@ def _describe(index: pd.Index[Any]) -> Packed:
         categories, labels = pack_index(index.dtype.categories)
         about["categories"] = [categories, labels]
         about["ordered"] = bool(index.dtype.ordered)
-    freq = getattr(index, "freq", None)
-    if freq is not None and not isinstance(index, pd.PeriodIndex):
-        about["freq"] = freq.freqstr
+    if (freq := frequency_of(index)) is not None:
+        about["freq"] = freq
     return about
 
 
@@ -186,7 +187,7 @@ def string_dtype(recorded: str, storage: str | None) -> Any:
 
     storage = storage or ("pyarrow" if has_pyarrow() else "python")
     nullable = recorded.startswith("string")
-    if _names_missing(pd.__version__):
+    if _release(pd.__version__) >= (2, 3):  # it takes na_value
         missing = pd.NA if nullable else float("nan")
         return pd.StringDtype(storage, na_value=missing)
     if nullable or storage != "pyarrow":  # before 2.3 a storage of its own says NaN
@@ -195,10 +196,17 @@ def string_dtype(recorded: str, storage: str | None) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _names_missing(version: str) -> bool:
-    """Whether StringDtype takes `na_value`."""
-    major, minor = map(int, version.split(".")[:2])
-    return (major, minor) >= (2, 3)
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:2]))
+
+
+def infers_str() -> bool:
+    """Whether pandas makes its `str` of strings that come without a dtype."""
+    import pandas as pd
+
+    if _release(pd.__version__) >= (3, 0):
+        return True
+    return bool(pd.get_option("future.infer_string"))
 
 
 def has_pyarrow() -> bool:
@@ -228,7 +236,7 @@ def frequency_of(index: Any) -> str | None:
         The name does not say all of it: a calendar with holidays, say.
     """
     freq = getattr(index, "freq", None)
-    if freq is None:
+    if freq is None or index.dtype.kind not in "mM":  # a PeriodIndex has it in its dtype
         return None
     from pandas.tseries.frequencies import to_offset
 
@@ -242,18 +250,33 @@ def frequency_of(index: Any) -> str | None:
     return name
 
 
+def levels_of(index: pd.Index[Any]) -> list[pd.Index[Any]]:
+    """The values of each level, whatever the levels are named."""
+    import pandas as pd
+
+    if not isinstance(index, pd.MultiIndex):
+        return [index]
+    bare = index.rename([None] * index.nlevels)
+    return [
+        bare.get_level_values(number).rename(name)
+        for number, name in enumerate(index.names)
+    ]
+
+
 def _identical(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
     import pandas as pd
 
     if isinstance(one, pd.MultiIndex) and isinstance(other, pd.MultiIndex):
-        return one.names == other.names and all(
-            _identical(one.get_level_values(n), other.get_level_values(n))
-            for n in range(max(one.nlevels, other.nlevels))
-        )
+        pairs = zip(levels_of(one), levels_of(other), strict=True)
+        return all(_alike(*pair) for pair in pairs)
+    same = getattr(one, "freq", None) == getattr(other, "freq", None)
+    return type(one) is type(other) and same and _alike(one, other)
+
+
+def _alike(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
     return (
-        type(one) is type(other)
-        and one.dtype == other.dtype
-        and one.identical(other)
+        one.dtype == other.dtype
+        and one.equals(other)
+        and pack(one.name) == pack(other.name)
         and list(map(type, one)) == list(map(type, other))
-        and getattr(one, "freq", None) == getattr(other, "freq", None)
     )

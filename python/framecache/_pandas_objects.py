@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -254,7 +255,7 @@ def _out_bytes(data: Data) -> list[Any]:
 
     content = bytes(data.values) if data.values is not None else b""
     at = np.frombuffer(data.offsets, dtype="i8").tolist()
-    return [content[a:b] for a, b in zip(at[:-1], at[1:], strict=True)]
+    return [content[a:b] for a, b in itertools.pairwise(at)]
 
 
 def _out_dates(data: Data) -> list[Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ._frame import Frame, refuse_copy
+from . import _pandas_meta
+from ._frame import Frame, layout_of, refuse_copy
 from ._pandas_decode import Reader, object_or_none
 from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
 
@@ -153,7 +154,7 @@ def dataframe(
         index = pd.RangeIndex(frame.rows)
     arrays = {n: reader.array(at, backend) for n, at in enumerate(shown)}
     for number, array in arrays.items():
-        if array.dtype == object:
+        if array.dtype == "object":
             arrays[number] = pd.Series(array, index=index, dtype=object, copy=False)
     result = pd.DataFrame(arrays, index=index, copy=False)
     result.columns = _labels(reader, [names[position] for position in shown])
@@ -189,8 +190,11 @@ def value(frame: Frame, kind: str) -> Any:
     if kind == "dataframe" or not len(table.columns):
         return table
     column = table.iloc[:, 0]
+    own = _pandas_meta.read(layout_of(frame).metadata).own
     if unnamed:
         column.name = None
+    elif "series_name" in own:
+        column.name = unpack(own["series_name"])
     column.attrs = table.attrs
     return column
 
