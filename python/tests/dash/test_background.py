@@ -1,0 +1,96 @@
+"""Background callbacks: values are resolved, and kept, in the process that computes."""
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from browser import Failed, Tab
+
+
+@pytest.fixture(params=["diskcache", "celery"])
+def program(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    from dash.background_callback.managers import BaseBackgroundCallbackManager as Base
+
+    monkeypatch.setenv("BACKGROUND", request.param)
+    monkeypatch.setenv("BACKGROUND_FOLDER", str(tmp_path / "background"))
+    (tmp_path / "background").mkdir()
+    monkeypatch.setattr(Base, "managers", [])
+    monkeypatch.setattr(Base, "functions", [])
+    sys.modules.pop("background_app", None)
+    module = importlib.import_module("background_app")
+    worker = None
+    log = (tmp_path / "worker.log").open("w+")
+    if request.param == "celery":
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "background_app:celery", "worker",
+             "--pool=solo", "--loglevel=INFO"],
+            cwd=Path(__file__).parent, stdout=log, stderr=log,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )  # fmt: skip
+    yield module
+    if worker is not None:
+        worker.terminate()
+        worker.wait(30)
+    log.seek(0)
+    print(log.read())
+    log.close()
+    sys.modules.pop("background_app", None)
+
+
+def run(tab: Tab, output: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Start a background callback, ask for it as the renderer does, and gather all."""
+    started = tab.fire(output, inputs)
+    address = f"&cacheKey={started['cacheKey']}&job={started['job']}"
+    told: dict[str, Any] = {}
+    for _ in range(400):
+        reply = tab.client.post(
+            f"/_dash-update-component?endId={tab.page}{address}",
+            json=tab.body(output, inputs),
+        )
+        if reply.status_code != 200:
+            raise Failed(reply.status_code, reply.text)
+        told.update(reply.json)
+        if "response" in told:
+            return told
+        time.sleep(0.1)
+    raise TimeoutError(told)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork in a threaded process
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.timeout(180)
+def test_background_callbacks_get_and_give_values(program: ModuleType) -> None:
+    tab = Tab(program.app)
+    answer = run(tab, "store.data", {"btn.n_clicks": 3})
+    token = answer["response"]["store"]["data"]
+    assert len(token) == 125
+    progress = answer.get("progress")  # the last may come and go between two questions
+
+    shown = run(tab, "out.children", {"store.data": token})
+    length, same = shown["response"]["out"]["children"].split()
+    assert length == "3"
+    assert same == str(os.environ["BACKGROUND"] == "celery")  # a process each, or one
+    data = shown["sideUpdate"]["tell"]["data"]
+    assert len(data) == 125
+
+    given = {"tell.children": progress and progress["tell.children"], "tell.data": data}
+    told = tab.get("tell.title", given)
+    assert told.endswith(" [3]")
+    if progress:
+        assert told.startswith("{'pid': ")
+
+    from dash.exceptions import BackgroundCallbackError
+
+    with pytest.raises(BackgroundCallbackError, match=r"bad\.children: value: .*object"):
+        run(tab, "bad.children", {"store.data": token})
+    with pytest.raises(BackgroundCallbackError, match=r"store\.data: .*forged"):
+        run(tab, "out.children", {"store.data": token[:-1]})
