@@ -58,6 +58,8 @@ def page_of(context: Mapping[str, Any]) -> bytes:
     page = arguments.get("endId", "")
     if isinstance(page, (list, tuple)):
         page = page[0] if page else ""
+    socket = context.get("dash_websocket")
+    page = page or getattr(socket, "_renderer_id", "")
     return hashlib.sha256(str(page).encode()).digest()[:12]
 
 
