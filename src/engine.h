@@ -118,6 +118,7 @@ struct fc_cache {
     fc__writer *builds;   /* open builds, aborted by close */
     fc__handle *privates; /* private copies, for stats */
     fc_flight *_Atomic flights; /* this process's, newest first */
+    fc_watch *watches;          /* this process's that are not readable yet */
 
     pthread_mutex_t helper_mutex;
     pthread_t helper;
@@ -146,6 +147,7 @@ void fc__gate_enter(void);
 void fc__gate_leave(void);
 /* As fc__os_open and _close; the child of a fork closes what is open. Outside the gate. */
 int fc__fd_open(int dir, const char *name, int flags, uint32_t mode);
+int fc__fd_event(void); /* an eventfd */
 void fc__fd_close(int fd);
 /* Counts the forks that led to this process. */
 uint32_t fc__fork_generation(void);
@@ -571,7 +573,18 @@ void fc__wait_bump(fc_cache *cache, fc__hash hash);
 /* Before looking at what one waits for, and after: until the word moves. */
 uint32_t fc__wait_prepare(fc_cache *cache, fc__hash hash);
 void fc__wait_sleep(fc_cache *cache, fc__hash hash, uint32_t seen, int64_t timeout_ns);
+bool fc__wait_moved(const fc_cache *cache, fc__hash hash, uint32_t seen);
+uint32_t fc__watch_prepare(fc_cache *cache, fc__hash hash); /* for who does not sleep on it */
+/* The key's frame is another than that of `sequence`; 0: none. */
+bool fc__wait_changed(const fc_cache *cache, fc__hash hash, uint64_t sequence);
 void fc__notice(fc_cache *cache); /* wakes the watchers of all processes */
+
+/* ---- watch.c ---- */
+
+/* Makes readable the descriptors of watches whose key has changed, or of all. fire: under
+ * the mutex of the lists. */
+void fc__watches_look(fc_cache *cache, bool all);
+void fc__watches_fire(fc_cache *cache, bool all);
 
 /* ---- flight.c ---- */
 

@@ -50,9 +50,8 @@ static void registry_add(int fd) {
         ;
 }
 
-int fc__fd_open(int dir, const char *name, int flags, uint32_t mode) {
-    fc__gate_enter();
-    int fd = fc__os_open(dir, name, flags, mode);
+/* Within the gate. */
+static int register_fd(int fd) {
     if (fd >= (int)MAX_DESCRIPTORS) {
         fc__os_close(fd);
         fd = -1;
@@ -60,6 +59,19 @@ int fc__fd_open(int dir, const char *name, int flags, uint32_t mode) {
     }
     if (fd >= 0)
         registry_add(fd);
+    return fd;
+}
+
+int fc__fd_open(int dir, const char *name, int flags, uint32_t mode) {
+    fc__gate_enter();
+    int fd = register_fd(fc__os_open(dir, name, flags, mode));
+    fc__gate_leave();
+    return fd;
+}
+
+int fc__fd_event(void) {
+    fc__gate_enter();
+    int fd = register_fd(fc__os_event());
     fc__gate_leave();
     return fd;
 }
@@ -106,6 +118,8 @@ static void before_fork(void) {
 static void after_fork_in_parent(void) {
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         pthread_mutex_unlock(&cache->locks_mutex);
+        /* The helper does not run until a call needs it, so that who waits has to look. */
+        fc__watches_fire(cache, true);
         pthread_mutex_unlock(&cache->lists_mutex);
         fc__table_unlock_all(cache, false);
         pthread_mutex_unlock(&cache->helper_mutex);
@@ -142,6 +156,7 @@ static void after_fork_in_child(void) {
         pthread_mutex_unlock(&cache->helper_mutex);
         cache->idle_lock_count = 0;
         cache->builds = NULL;
+        cache->watches = NULL;
         atomic_store(&cache->flights, NULL);
         cache->janitor.fd = -1;
         atomic_store(&cache->helper_running, false);

@@ -96,6 +96,7 @@ static void *helper_main(void *argument) {
         uint32_t notice = atomic_load(&cache->control->notice);
         if (notice != watched)
             fc__watch(cache);
+        fc__watches_look(cache, false);
         watched = notice;
         int64_t left_ns = last_ns + pause_ns - fc__os_monotonic_ns();
         if (left_ns <= 0) {

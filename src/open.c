@@ -107,6 +107,7 @@ void fc_cache_close(fc_cache *cache) {
     atomic_store(&cache->closed, true);
     fc__helper_stop(cache); /* if it was started in between */
     fc__builds_abort(cache);
+    fc__watches_look(cache, true); /* who polls them finds the cache closed */
     fc__table_drop_idle(cache, false);
     fc__cache_unref(cache);
 }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -322,6 +323,19 @@ int fc__os_wait(_Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns, uint3
 void fc__os_wake(_Atomic uint32_t *word, uint32_t bits) {
     int saved = errno;
     syscall(SYS_futex, word, FUTEX_WAKE_BITSET, INT32_MAX, NULL, NULL, bits);
+    errno = saved;
+}
+
+int fc__os_event(void) {
+    TRY(EMFILE, -1);
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void fc__os_signal(int fd) {
+    uint64_t one = 1;
+    int saved = errno;
+    ssize_t written;
+    RETRY(written, write(fd, &one, sizeof one));
     errno = saved;
 }
 

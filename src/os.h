@@ -81,6 +81,11 @@ void fc__os_sleep_ns(int64_t duration_ns);
 int fc__os_wait(_Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns, uint32_t bits);
 void fc__os_wake(_Atomic uint32_t *word, uint32_t bits);
 
+/* ---- Events ---- */
+
+int fc__os_event(void); /* a descriptor that is not readable yet */
+void fc__os_signal(int fd);
+
 /* ---- About the machine ---- */
 
 typedef struct fc__filesystem {

@@ -31,10 +31,10 @@
  * Growth     A struct of yours that begins with `size`: {.size = sizeof it}. The rest may
  *            stay zero, always the default. Newer libraries serve older programs.
  *            fc_error, fc_bytes and fc_field never change.
- * Threads    Cache and frame: any number at once. Build, flight, cursor: one at a
- *            time. Nothing is kept per thread; nothing is printed.
- * Fork       Caches and frames work on in parent and child. Builds, flights and cursors
- *            stay the parent's; in the child, end or close merely frees them.
+ * Threads    Cache and frame: any number at once. Build, flight, watch, cursor: one at
+ *            a time. Nothing is kept per thread; nothing is printed.
+ * Fork       Caches and frames work on in parent and child. Builds, flights, watches and
+ *            cursors stay the parent's; in the child, end or close merely frees them.
  * Blocking   [fast]: no system call, or a few of microseconds. [waits]: may copy, write,
  *            decompress or wait; keep it off an event loop.
  * Units      _bytes, _ms (durations), _ns (since 1970, UTC), _s. FC_NEVER has no end.
@@ -87,6 +87,7 @@ typedef struct fc_cache fc_cache;   /* an attached directory */
 typedef struct fc_frame fc_frame;   /* a reference to a mapped frame: its lease */
 typedef struct fc_build fc_build;   /* a frame that is being filled in place */
 typedef struct fc_flight fc_flight; /* the right to compute a key, for all processes */
+typedef struct fc_watch fc_watch;   /* a descriptor that tells when a key changes */
 typedef struct fc_cursor fc_cursor; /* a walk over the frames */
 
 /* Bytes somewhere: a key (1 to 1,024 bytes, any values), a tag, a string in a column. */
@@ -454,10 +455,10 @@ FC_API int fc_get_or_compute(fc_cache *cache, fc_bytes key, uint32_t flags,
  *   *flight         you compute: put the key, then fc_flight_end()
  *   both            serve the frame, stale or soon to expire (XFetch, Vattani et al.
  *                   2015), and refresh it
- *   none, FC_E_BUSY another computes: fc_wait(), then begin again. If you own a flight
- *                   already, or have waited long enough for an owner that may be stopped:
- *                   FC_FLIGHT_SECOND asks for the one other flight that a key has; and
- *                   after as long again, compute without
+ *   none, FC_E_BUSY another computes: fc_wait() or poll a watch, then begin again. If
+ *                   you own a flight already, or have waited long enough for an owner
+ *                   that may be stopped: FC_FLIGHT_SECOND asks for the one other flight
+ *                   that a key has; and after as long again, compute without
  * Ending without a put lets the next one try; so does dying. [fast] */
 #define FC_FLIGHT_SECOND 16u
 FC_API int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags,
@@ -469,6 +470,17 @@ FC_API void fc_flight_end(fc_flight *flight);
  * no end. Errors: TIMEOUT. [waits] */
 FC_API int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms,
                    fc_error *error);
+
+/* For poll(), epoll and add_reader(): a descriptor, readable once fc_wait() would return.
+ * Open, look again (fc_get, fc_flight_begin), then poll; never read it, close the watch.
+ * An expiry, or a writer killed between its commit and the wake, is seen a second or two
+ * late; that a flight's owner was killed, not at all: begin again every 50 ms. A fork, and
+ * fc_cache_close(), make it readable; in the child, close merely frees. FC_E_UNSUPPORTED
+ * with FC_NO_THREADS or FC_RDONLY: use a timer and fc_wait(..., 0, ...). [fast] */
+FC_API int fc_watch_open(fc_cache *cache, fc_bytes key, uint64_t sequence, fc_watch **out,
+                         fc_error *error);
+FC_API int fc_watch_fd(const fc_watch *watch);
+FC_API void fc_watch_close(fc_watch *watch);
 
 /* ---- Seeing into it ---- */
 

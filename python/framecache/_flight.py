@@ -35,7 +35,7 @@ Key = str | bytes
 
 _GET_STALE, _GET_NOWAIT, _FLIGHT_SECOND = 1, 4, 16
 _WAIT_MS = 50  # a waiting thread looks this often for signals and dead owners
-_NAP_S = 0.010  # a waiting coroutine or greenlet looks at least this often
+_NAP_S = 0.010  # a coroutine or greenlet that cannot have a watch looks this often
 _LARGE_BYTES = 4 << 20  # a loop does not convert more than this itself
 
 _log = logging.getLogger("framecache")
@@ -233,8 +233,18 @@ def wait(cache: Cache, key: Key, sequence: int, seconds: float) -> bool:
     """Until the key has another frame (True), or a while; look again in both cases."""
     if not _greenlets():
         return cache._wait(key, sequence, max(1, min(_WAIT_MS, int(seconds * 1000))))
-    time.sleep(max(0.0, min(_NAP_S, seconds)))
-    return False
+    watched = cache._watch_open(key, sequence)
+    if watched is None:
+        time.sleep(max(0.0, min(_NAP_S, seconds)))
+        return False
+    import gevent.select
+
+    watch, descriptor = watched
+    try:
+        gevent.select.select([descriptor], [], [], max(0.0, min(_WAIT_MS / 1e3, seconds)))
+    finally:
+        cache._watch_close(watch)
+    return cache._wait(key, sequence, 0)
 
 
 def run(call: Call, compute: Callable[[], Any]) -> Any:
@@ -326,12 +336,35 @@ async def _naps(cache: Cache, key: Key, sequence: int, seconds: float) -> None:
         nap = min(2 * nap, _NAP_S)
 
 
+async def _change(cache: Cache, key: Key, sequence: int, seconds: float) -> None:
+    """As `_naps`, but told by a descriptor where there can be one; or a flight ended."""
+    watched = cache._watch_open(key, sequence)
+    if watched is None:
+        return await _naps(cache, key, sequence, seconds)
+    watch, descriptor = watched
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, told.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await told.wait()
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(descriptor)
+    except NotImplementedError:  # a loop without descriptors
+        await _naps(cache, key, sequence, seconds)
+    finally:
+        cache._watch_close(watch)
+
+
 async def _await(call: Call) -> None:
     """All coroutines of a loop that wait for a key share one poll of it."""
     place = (asyncio.get_running_loop(), *call.place)
     poll = _polls.get(place)
     if poll is None:
-        poll = asyncio.create_task(_naps(call.cache, call.key, 0, _WAIT_MS / 1000))
+        poll = asyncio.create_task(_change(call.cache, call.key, 0, _WAIT_MS / 1000))
         _polls[place] = poll
         poll.add_done_callback(lambda _: _polls.pop(place, None))
     await asyncio.wait({poll})
@@ -434,5 +467,5 @@ class Next:
 
     async def arun(self) -> Frame:
         while (frame := self.look()) is None:
-            await _naps(self.cache, self.key, self.sequence, min(1.0, self.left()))
+            await _change(self.cache, self.key, self.sequence, min(1.0, self.left()))
         return frame

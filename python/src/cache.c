@@ -493,6 +493,8 @@ static PyMethodDef cache_methods[] = {
     {"_delete_tag", cache_delete_tag, METH_O, "_delete_tag(tag) -> int"},
     {"_flight_begin", core_flight_begin, METH_VARARGS, NULL},
     {"_flight_end", core_flight_end, METH_O, NULL},
+    {"_watch_open", core_watch_open, METH_VARARGS, NULL},
+    {"_watch_close", core_watch_close, METH_O, NULL},
     {"_delete_prefix", cache_delete_prefix, METH_O, "_delete_prefix(prefix) -> int"},
     {"clear", cache_clear, METH_NOARGS,
      "clear($self, /)\n--\n\nDelete all frames; returns how many. Readers keep what they "

@@ -113,6 +113,10 @@ void core_mark(core_marked *marked, struct ArrowArrayStream *stream, const char 
 PyObject *core_flight_begin(PyObject *self, PyObject *args);
 PyObject *core_flight_end(PyObject *self, PyObject *flight);
 
+/* watch.c: methods of the cache */
+PyObject *core_watch_open(PyObject *self, PyObject *args);
+PyObject *core_watch_close(PyObject *self, PyObject *watch);
+
 /* frame.c */
 extern PyType_Spec core_frame_spec;
 PyObject *core_frame_new(core_state *state, fc_frame *frame, int64_t first); /* steals */

@@ -674,3 +674,71 @@ def test_greenlets_wait_without_stopping_the_hub(directory: str) -> None:
     run = [sys.executable, "-c", GREENLETS, directory]
     child = subprocess.run(run, capture_output=True, text=True, timeout=120)
     assert child.stdout == "done\n", child.stderr
+
+
+def test_a_loop_is_told_and_does_not_look(
+    cache: framecache.Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a frame, and for a flight, without a look every few milliseconds."""
+    looks = []
+    look = framecache.Cache._wait
+    monkeypatch.setattr(
+        framecache.Cache, "_wait", lambda *args: looks.append(args) or look(*args)
+    )
+
+    async def main() -> None:
+        waiting = [asyncio.create_task(cache.anext_frame("k")) for _ in range(20)]
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(cache.put, "k", TABLE)
+        frames = await asyncio.gather(*waiting)
+        assert {frame.sequence for frame in frames} == {frames[0].sequence}
+        for frame in frames:
+            frame.release()
+
+    asyncio.run(main())
+    assert not looks
+
+
+def test_a_loop_without_descriptors_looks(cache: framecache.Cache) -> None:
+    class Loop(asyncio.SelectorEventLoop):
+        def add_reader(self, *args: Any) -> Any:
+            raise NotImplementedError
+
+    async def main() -> None:
+        waiting = asyncio.create_task(cache.anext_frame("k"))
+        await asyncio.sleep(0.05)
+        cache.put("k", TABLE).release()
+        (await waiting).release()
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main())
+
+
+def test_watches_are_closed(cache: framecache.Cache) -> None:
+    async def main() -> None:
+        for _ in range(3):
+            waiting = [asyncio.create_task(cache.anext_frame("k")) for _ in range(5)]
+            await asyncio.sleep(0.01)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(framecache.WaitTimeout):
+            await cache.anext_frame("k", timeout=0.01)
+
+    asyncio.run(main())
+    before = len(os.listdir("/proc/self/fd"))
+    asyncio.run(main())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_without_helper_threads_a_loop_looks(directory: str) -> None:
+    with framecache.Cache(directory, helper_threads=False) as cache:
+        assert cache._watch_open("k", 0) is None
+
+        async def main() -> None:
+            waiting = asyncio.create_task(cache.anext_frame("k"))
+            await asyncio.sleep(0.05)
+            cache.put("k", TABLE).release()
+            (await waiting).release()
+
+        asyncio.run(main())

@@ -1,0 +1,246 @@
+/* Watches: the descriptor is readable once fc_wait() would return. */
+#include "support_proc.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LONG_MS  20000 /* for what must happen */
+#define NEVER_MS 300   /* for what must not */
+
+static fc_cache *open_threaded(const char *dir) {
+    fc_options options = options_in(dir);
+    options.flags = 0;
+    return open_with(&options);
+}
+
+static bool readable(const fc_watch *watch, int timeout_ms) {
+    struct pollfd one = {fc_watch_fd(watch), POLLIN, 0};
+    return poll(&one, 1, timeout_ms) == 1;
+}
+
+static fc_watch *watch_of(fc_cache *cache, const char *key, uint64_t sequence) {
+    fc_watch *watch;
+    fc_error error;
+    if (fc_watch_open(cache, fc_str(key), sequence, &watch, &error))
+        fail_msg("%s", error.message);
+    return watch;
+}
+
+static void put_one(void *dir) {
+    fc_cache *cache = open_in(dir);
+    must_put(cache, "k", 3, 7);
+    fc_cache_close(cache);
+}
+
+static void a_put_of_another_process_makes_it_readable(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_threaded(dir);
+    fc_watch *watch = watch_of(cache, "k", 0);
+
+    (void)state;
+    assert_false(readable(watch, NEVER_MS));
+    must_end(spawn(put_one, (void *)dir));
+    assert_true(readable(watch, LONG_MS));
+    fc_watch_close(watch);
+
+    fc_frame *frame = must_get(cache, "k", 3, 7);
+    watch = watch_of(cache, "k", sequence_of(frame));
+    fc_watch *late = watch_of(cache, "k", 0);
+    assert_true(readable(late, 0)); /* it is another already */
+    assert_false(readable(watch, 0));
+    fc_frame_release(frame);
+    must_end(spawn(put_one, (void *)dir));
+    assert_true(readable(watch, LONG_MS));
+    fc_watch_close(late);
+    fc_watch_close(watch);
+    fc_cache_close(cache);
+}
+
+static void a_delete_and_an_expiry_make_it_readable(void **state) {
+    fc_cache *cache = open_threaded(private_dir());
+    fc_put_options brief = {.size = sizeof brief, .ttl_ms = 100};
+    fc_frame *frame;
+    fc_error error;
+
+    (void)state;
+    must_put(cache, "k", 3, 7);
+    frame = must_get(cache, "k", 3, 7);
+    fc_watch *watch = watch_of(cache, "k", sequence_of(frame));
+    fc_frame_release(frame);
+    assert_int_equal(fc_delete(cache, fc_str("k"), &error), 0);
+    assert_true(readable(watch, LONG_MS));
+    fc_watch_close(watch);
+    assert_int_equal(put_numbers(cache, fc_str("k"), 3, 7, &brief, &frame, &error), 0);
+    watch = watch_of(cache, "k", sequence_of(frame));
+    fc_frame_release(frame);
+    assert_true(readable(watch, LONG_MS));
+    fc_watch_close(watch);
+    fc_cache_close(cache);
+}
+
+static void the_end_of_a_flight_makes_it_readable(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_threaded(dir), *other = open_in(dir);
+    fc_flight *flight, *ours;
+    fc_frame *frame;
+    fc_error error;
+
+    (void)state;
+    assert_int_equal(fc_flight_begin(other, fc_str("k"), 0, &frame, &flight, &error), 0);
+    assert_non_null(flight);
+    fc_watch *watch = watch_of(cache, "k", 0);
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &ours, &error),
+                     FC_E_BUSY);
+    assert_false(readable(watch, NEVER_MS));
+    fc_flight_end(flight);
+    assert_true(readable(watch, LONG_MS));
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &ours, &error), 0);
+    assert_non_null(ours);
+    fc_flight_end(ours);
+    fc_watch_close(watch);
+    fc_cache_close(other);
+    fc_cache_close(cache);
+}
+
+/* ---- Many watches, keys that share words, watches that come and go beside puts ---- */
+
+#define KEYS   40
+#define ROUNDS 60
+
+static void put_rounds(void *dir) {
+    fc_cache *cache = open_in(dir);
+    char key[16];
+    for (int round = 1; round <= ROUNDS; round++)
+        for (int i = 0; i < KEYS; i++) {
+            snprintf(key, sizeof key, "k%d", i);
+            must_put(cache, key, 3, round);
+        }
+    fc_cache_close(cache);
+}
+
+typedef struct follower {
+    fc_cache *cache;
+    int key;
+} follower;
+
+/* Sees the last value; a lost wake-up would leave it waiting. */
+static void *follow(void *argument) {
+    const follower *f = argument;
+    char key[16];
+    uint64_t sequence = 0;
+    fc_frame *frame;
+    snprintf(key, sizeof key, "k%d", f->key);
+    for (bool last = false; !last;) {
+        fc_watch *watch;
+        if (fc_watch_open(f->cache, fc_str(key), sequence, &watch, NULL))
+            return "no watch";
+        while (!fc_get(f->cache, fc_str(key), 0, &frame, NULL)) {
+            bool same = sequence_of(frame) == sequence;
+            sequence = sequence_of(frame);
+            last = are_numbers(frame, 3, ROUNDS);
+            fc_frame_release(frame);
+            if (same || last)
+                break;
+            fc_watch_close(watch);
+            fc_watch_open(f->cache, fc_str(key), sequence, &watch, NULL);
+        }
+        bool told = last || readable(watch, LONG_MS);
+        fc_watch_close(watch);
+        if (!told)
+            return "nothing came";
+    }
+    return NULL;
+}
+
+static void no_change_is_lost(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_threaded(dir);
+    follower followers[KEYS];
+    pthread_t threads[KEYS];
+    void *result;
+
+    (void)state;
+    for (int i = 0; i < KEYS; i++) {
+        followers[i] = (follower){cache, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, follow, &followers[i]), 0);
+    }
+    pid_t child = spawn(put_rounds, (void *)dir);
+    for (int i = 0; i < KEYS; i++) {
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_null(result);
+    }
+    must_end(child);
+    fc_cache_close(cache);
+}
+
+/* ---- Forks, close, refusals ---- */
+
+static void a_fork_fires_the_parents_and_the_childs_close_only_frees(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_threaded(dir);
+    fc_watch *watch = watch_of(cache, "k", 0);
+    int status;
+
+    (void)state;
+    pid_t child = fork();
+    if (!child) {
+        int before = count_descriptors();
+        fc_watch_close(watch);
+        CHECK(count_descriptors() == before);
+        fc_watch *own;
+        CHECK(!fc_watch_open(cache, fc_str("k"), 0, &own, NULL));
+        must_put(cache, "k", 3, 7);
+        CHECK(readable(own, LONG_MS));
+        fc_watch_close(own);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(readable(watch, 0)); /* its helper was stopped: look again */
+    fc_watch_close(watch);
+    fc_frame_release(must_get(cache, "k", 3, 7));
+    fc_cache_close(cache);
+}
+
+static void closing_the_cache_makes_it_readable(void **state) {
+    fc_cache *cache = open_threaded(private_dir());
+    fc_watch *watch = watch_of(cache, "k", 0);
+    int before = count_descriptors();
+
+    (void)state;
+    fc_cache_close(cache);
+    assert_true(readable(watch, 0));
+    fc_watch_close(watch);
+    assert_true(count_descriptors() < before);
+}
+
+static void what_cannot_be_watched_is_refused(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_in(dir); /* FC_NO_THREADS */
+    fc_watch *watch = (fc_watch *)&watch;
+    fc_error error;
+
+    (void)state;
+    assert_int_equal(fc_watch_open(cache, fc_str("k"), 0, &watch, &error),
+                     FC_E_UNSUPPORTED);
+    assert_null(watch);
+    assert_non_null(strstr(error.message, "timer"));
+    assert_int_equal(fc_watch_open(cache, fc_str(""), 0, &watch, &error), FC_E_INVALID);
+    fc_watch_close(NULL);
+    fc_cache_close(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_put_of_another_process_makes_it_readable),
+        cmocka_unit_test(a_delete_and_an_expiry_make_it_readable),
+        cmocka_unit_test(the_end_of_a_flight_makes_it_readable),
+        cmocka_unit_test(no_change_is_lost),
+        cmocka_unit_test(a_fork_fires_the_parents_and_the_childs_close_only_frees),
+        cmocka_unit_test(closing_the_cache_makes_it_readable),
+        cmocka_unit_test(what_cannot_be_watched_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
