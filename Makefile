@@ -9,7 +9,7 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench torture fuzz install clean
+.PHONY: help setup build demo app test bench torture fuzz install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -26,6 +26,10 @@ demo: ## show the main job on real input: shared frames beside a file cache
 	@$(MAKE) --no-print-directory build PRESET=release
 	@echo "demo: examples/demo/demo.py"
 	@.venv/bin/python examples/demo/demo.py $(ARGS)
+
+app: ## explore the flights, and watch the cache, in a browser (PORT=8050, WORKERS=4)
+	@$(MAKE) --no-print-directory build PRESET=release
+	@PORT="$(PORT)" WORKERS="$(WORKERS)" examples/dash/explorer/run $(ARGS)
 
 test: build ## run all tests (PRESET=dev|release|asan-ubsan|tsan)
 	@echo "test: build/$(PRESET)"

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, os.path.dirname(__file__))  # browser.py, for the tests
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dash
-from dash import Input, Output, Patch, State, dcc, no_update
+from dash import Input, Output, Patch, State, dcc, html
 
 from .._errors import ColumnError
 from .._frame import Frame, layout_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Numbers = np.ndarray[Any, Any]
 
-__all__ = ["RequestError", "ResamplingGraph", "resample", "window"]
+__all__ = ["RequestError", "ResamplingGraph", "resample"]
 
 
 def resample(
@@ -127,30 +127,25 @@ def _place(value: Any, type: Any) -> float:
     return moment.timestamp() * _PER_SECOND[type.unit]
 
 
-def window(relayout: dict[str, Any] | None) -> tuple[Any, Any] | str | None:
-    """What `relayoutData` says of the x axis.
-
-    Returns
-    -------
-    pair, "all" or None
-        The range that is shown now; "all" after a double click; None: nothing new.
-    """
-    if not relayout:
-        return None
-    if "xaxis.range[0]" in relayout and "xaxis.range[1]" in relayout:
-        return relayout["xaxis.range[0]"], relayout["xaxis.range[1]"]
-    pair = relayout.get("xaxis.range")
-    if isinstance(pair, list) and len(pair) == 2:
-        return pair[0], pair[1]
-    return "all" if relayout.get("xaxis.autorange") else None
+# Only what changes the x axis goes to the server: a request for anything else would have
+# Dash throw away the answer that is under way.
+_WINDOW = """
+function(relayout) {
+    const r = relayout || {};
+    const pair = r["xaxis.range"] || [r["xaxis.range[0]"], r["xaxis.range[1]"]];
+    if (pair[0] !== undefined) return pair;
+    return r["xaxis.autorange"] ? "all" : window.dash_clientside.no_update;
+}
+"""
 
 
-class ResamplingGraph(dcc.Graph):
+class ResamplingGraph(html.Div):
     """A ``dcc.Graph`` of lines that asks for finer points as one zooms in.
 
     Parameters
     ----------
     id : str
+        Of the graph; ``<id>-window`` is a ``dcc.Store`` of the range that is shown.
     source : callable
         Values of `inputs` to the table: a Frame, so that nothing is copied. Called at
         each zoom.
@@ -183,7 +178,8 @@ class ResamplingGraph(dcc.Graph):
         trace: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(id=id, **kwargs)
+        shown_id = f"{id}-window"
+        super().__init__([dcc.Graph(id=id, **kwargs), dcc.Store(id=shown_id)])
         lines = [y] if isinstance(y, str) else list(y)
 
         def parts(*values: Any, shown: Any = None) -> list[dict[str, Any]]:
@@ -195,18 +191,25 @@ class ResamplingGraph(dcc.Graph):
                 for one in lines
             ]
 
-        def draw(relayout: dict[str, Any] | None, *values: Any) -> Any:
-            asked = window(relayout)
-            if dash.ctx.triggered_id != id or not dash.ctx.triggered:
-                asked = "all"
-            if asked is None:
-                return no_update
-            if asked != "all":
-                return _patch(parts(*values, shown=asked))
+        def draw(shown: Any, *values: Any) -> Any:
+            zoomed = dash.ctx.triggered_id == shown_id and shown not in (None, "all")
+            if zoomed:
+                return _patch(parts(*values, shown=_pair(shown)))
             return _figure(parts(*values), lines, layout, trace)
 
-        self._draw = draw
-        dash.callback(Output(id, "figure"), Input(id, "relayoutData"), *inputs)(draw)
+        dash.clientside_callback(
+            _WINDOW,
+            Output(shown_id, "data"),
+            Input(id, "relayoutData"),
+            prevent_initial_call=True,  # the first figure waits for nothing
+        )
+        dash.callback(Output(id, "figure"), Input(shown_id, "data"), *inputs)(draw)
+
+
+def _pair(shown: Any) -> tuple[Any, Any]:
+    if not isinstance(shown, list) or len(shown) != 2:
+        raise bad("range", "the range that is shown is no pair")
+    return shown[0], shown[1]
 
 
 def _figure(

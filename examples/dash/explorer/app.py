@@ -1,0 +1,276 @@
+"""The explorer: a year of flights, and the cache that serves it.
+
+make app            # gunicorn with 4 workers on http://127.0.0.1:8050
+"""
+
+from typing import Any
+
+import dash_ag_grid as dag
+import figures
+import panel
+import tables
+from dash import Dash, Input, Output, State, callback, clientside_callback, dcc, html
+from framecache.dash import Serverside, init
+from framecache.dash.graph import ResamplingGraph
+from framecache.dash.grid import grid_columns, grid_rows
+
+cache = tables.cache
+app = Dash(__name__, title="framecache explorer", update_title="")
+init(app, cache, on_miss="recompute")
+server = app.server
+
+
+# ---- The page ----
+
+
+def filters() -> html.Div:
+    months = {i + 1: name for i, name in enumerate(tables.MONTHS)}
+    return html.Div(
+        [
+            field(
+                "Airlines",
+                dcc.Dropdown(
+                    tables.airlines(), [], id="carriers", multi=True, placeholder="all"
+                ),
+            ),
+            field(
+                "From",
+                dcc.Checklist(
+                    [{"label": v, "value": k} for k, v in tables.ORIGINS.items()],
+                    list(tables.ORIGINS), id="origins", inline=True,
+                ),
+            ),
+            field(
+                "Months",
+                dcc.RangeSlider(1, 12, 1, value=[1, 12], marks=months, id="months"),
+            ),
+        ],
+        className="filters",
+    )  # fmt: skip
+
+
+def field(label: str, what: Any) -> html.Div:
+    return html.Div([html.Label(label), what], className="field")
+
+
+def graph(id: str, height: int = 290) -> html.Div:
+    style = {"height": f"{height}px"}
+    inner = dcc.Graph(id=id, config=figures.GRAPH, style=style)
+    return html.Div(inner, className="box")
+
+
+def explore() -> html.Div:
+    look = figures.layout("Departure delay of each flight, minutes — drag to zoom in")
+    series = ResamplingGraph(
+        "series",
+        lambda table: table,
+        x="leaves",
+        y="dep_delay",
+        points=2000,
+        inputs=[Input("selection", "data")],
+        layout=look,
+        trace={"line": {"width": 1, "color": figures.BLUE}, "type": "scatter"},
+        config=figures.GRAPH,
+        style={"height": "240px"},
+    )
+    return html.Div(
+        [
+            filters(),
+            html.Div(id="numbers", className="cards"),
+            html.Div(series, className="box"),
+            html.Div(
+                [graph("by-hour"), graph("by-airline"), graph("scatter")], className="row"
+            ),
+        ]
+    )
+
+
+WIDTHS = {"leaves": 1.7, "name": 2.2}
+
+
+def all_rows() -> html.Div:
+    defs = grid_columns(tables.all_flights())
+    for one in defs:
+        one["floatingFilter"] = True
+        one["headerName"] = one["field"].replace("_", " ")
+        one["flex"] = WIDTHS.get(one["field"], 1)
+    defs[0]["valueFormatter"] = {"function": "(params.value || '').replace('T', ' ')"}
+    grid = dag.AgGrid(
+        id="grid",
+        rowModelType="infinite",
+        columnDefs=defs,
+        defaultColDef={"minWidth": 90},
+        dashGridOptions={
+            "cacheBlockSize": 100,
+            "maxBlocksInCache": 30,
+            "maxConcurrentDatasourceRequests": 1,  # Dash drops the older of two answers
+            "rowHeight": 32,
+        },
+        style={"height": "calc(100vh - 170px)", "minHeight": "420px"},
+    )
+    return html.Div([html.Div(id="grid-note", className="note"), grid])
+
+
+FLEX = {"key": 2.2, "kind": 2, "size": 1.3, "age": 1, "uses": 0.9, "held": 1.1}
+
+
+def cache_panel() -> html.Div:
+    table = dag.AgGrid(
+        id="frames",
+        columnDefs=[
+            {"field": name, "headerName": "held by" if name == "held" else name}
+            | {"flex": FLEX[name], "tooltipField": name}
+            for name in FLEX
+        ],
+        dashGridOptions={"rowHeight": 30},
+        getRowId="params.data.key",
+        style={"height": "322px"},
+    )
+    return html.Div(
+        [
+            html.Div(id="cache-cards", className="cards"),
+            html.Div([graph("treemap", 300), table], className="row halves"),
+            html.Div(
+                [graph("curves", 260), graph("memory", 260)], className="row halves"
+            ),
+            html.Div(id="memory-note", className="note"),
+        ]
+    )
+
+
+def tab(label: str, what: html.Div) -> dcc.Tab:
+    return dcc.Tab(what, label=label, className="tab", selected_className="tab chosen")
+
+
+def page() -> html.Div:
+    tabs = [("Explore", explore()), ("All flights", all_rows()), ("Cache", cache_panel())]
+    return html.Div(
+        [
+            html.Header([html.B("framecache"), html.Span("flights from New York, 2013")]),
+            dcc.Store(id="selection"),
+            dcc.Store(id="scatter-look", data=SCATTER),
+            dcc.Store(id="history", data=[]),
+            dcc.Interval(id="tick", interval=2000),
+            dcc.Tabs([tab(label, what) for label, what in tabs], id="tabs"),
+        ],
+        className="page",
+    )
+
+
+SCATTER = figures.layout(
+    "Minutes in the air by miles, drawn by the browser",
+    xaxis={"title": {"text": "miles"}},
+)
+app.layout = page
+
+
+def cards(numbers: list[tuple[str, str]]) -> list[html.Div]:
+    return [
+        html.Div(
+            [html.Div(number, className="number"), html.Div(label)], className="card"
+        )
+        for label, number in numbers
+    ]
+
+
+# ---- Explore ----
+
+
+@callback(
+    Output("selection", "data"),
+    Input("carriers", "value"),
+    Input("origins", "value"),
+    Input("months", "value"),
+)
+def choose(carriers: list[str], origins: list[str], months: list[int]) -> Any:
+    chosen = tables.selection(tuple(sorted(carriers)), tuple(sorted(origins)), *months)
+    return Serverside(chosen)
+
+
+@callback(
+    Output("numbers", "children"),
+    Output("by-hour", "figure"),
+    Output("by-airline", "figure"),
+    Input("selection", "data"),
+    prevent_initial_call=True,
+)
+def summarise(table: Any) -> tuple[Any, Any, Any]:
+    return (
+        cards(figures.numbers(table)),
+        figures.by_hour(table),
+        figures.by_airline(table),
+    )
+
+
+clientside_callback(
+    """
+    async function(token, look) {
+        if (!token) return dash_clientside.no_update;
+        const table = await framecache.table(token, {
+            columns: ["distance", "air_time"],
+            filter: {air_time: {min: 0}},
+            rows: [0, 60000],
+        });
+        const trace = {
+            type: "scattergl", mode: "markers", hoverinfo: "skip",
+            marker: {size: 3, opacity: 0.25, color: "#059669"},
+            x: framecache.column(table, "distance"),
+            y: framecache.column(table, "air_time"),
+        };
+        return {data: [trace], layout: look};
+    }
+    """,
+    Output("scatter", "figure"),
+    Input("selection", "data"),
+    State("scatter-look", "data"),
+    prevent_initial_call=True,
+)
+
+
+# ---- All flights ----
+
+
+@callback(
+    Output("grid", "getRowsResponse"),
+    Output("grid-note", "children"),
+    Input("grid", "getRowsRequest"),
+    prevent_initial_call=True,
+)
+def rows(request: dict[str, Any] | None) -> tuple[Any, str]:
+    answer = grid_rows(tables.all_flights(), request, cache=cache)
+    count = answer["rowCount"] if answer else 0
+    whole = len(tables.all_flights())
+    return answer, f"{count:,} of {whole:,} flights, sorted and filtered on the server"
+
+
+# ---- Cache ----
+
+
+@callback(
+    Output("history", "data"),
+    Output("curves", "figure"),
+    Output("cache-cards", "children"),
+    Output("treemap", "figure"),
+    Output("frames", "rowData"),
+    Output("memory", "figure"),
+    Output("memory-note", "children"),
+    Input("tick", "n_intervals"),
+    State("history", "data"),
+)
+def watch(ticks: int | None, history: list[dict[str, float]]) -> tuple[Any, ...]:
+    now = panel.sample(cache)
+    history = [*history, now][-panel.HISTORY :]
+    infos = list(cache.infos())
+    return (
+        history,
+        panel.curves(history),
+        cards(panel.cards(cache)),
+        panel.treemap(infos),
+        panel.frame_rows(cache, infos, now["time"]),
+        panel.memory_bars(infos),
+        panel.NOTE,
+    )
+
+
+if __name__ == "__main__":
+    app.run(port=8050)

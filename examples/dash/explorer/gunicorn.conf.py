@@ -1,0 +1,10 @@
+"""Settings of gunicorn, which reads this file by itself."""
+
+from typing import Any
+
+
+def post_worker_init(worker: Any) -> None:
+    """Dash registers its scripts with a worker's first request, and a second one that
+    comes meanwhile to another thread finds none: so ask once before anybody else does.
+    """
+    worker.wsgi.test_client().get("/")
