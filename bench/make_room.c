@@ -1,72 +1,103 @@
-/* A put of 1 GB into a cache that is full of small frames, against the same put where
- * room was made before: what eviction costs.
+/* A put of 1 GB into a cache that is full of other frames, against the same put where
+ * room was made before: what eviction costs, in time and in processor time of the thread
+ * that puts.
  *
- *     make_room DIR */
+ *     make_room DIR MEGABYTES [compress]      of each of the frames that have to go */
 #include "bench.h"
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-enum { ROWS = 125 * 1000 * 1000, SMALL_ROWS = 1000 * 1000, SMALL = 240, ROUNDS = 5 };
+enum { ROWS = 125 * 1000 * 1000, MB_ROWS = 125 * 1000, FULL_MB = 1920, ROUNDS = 3 };
 
-/* Of 8 MB each, 1.9 GB in all: most of a budget of 2 GiB. */
-static void fill(fc_cache *cache, const double *values) {
+typedef struct contest {
+    fc_cache *cache;
+    table large, small; /* which is what goes */
+    int count;          /* of the small */
+} contest;
+
+typedef struct cost {
+    double ms, thread_ms;
+} cost;
+
+/* Of a budget of 2 GiB. */
+static void fill(contest *c) {
     char key[16];
-    table t;
 
-    table_init(&t, values, SMALL_ROWS);
-    for (int i = 0; i < SMALL; i++) {
+    for (int i = 0; i < c->count; i++) {
         snprintf(key, sizeof key, "%d", i);
-        bench_put(cache, key, &t);
+        bench_put(c->cache, key, &c->small);
     }
-    table_free(&t);
 }
 
-static void empty(fc_cache *cache) {
+static void empty(contest *c) {
     fc_error error;
-    bench_must(fc_cache_clear(cache, NULL, &error), &error, "clear");
-    bench_must(fc_cache_tick(cache, FC_TICK_FULL, NULL, &error), &error, "tick");
+    bench_must(fc_cache_clear(c->cache, NULL, &error), &error, "clear");
+    bench_must(fc_cache_tick(c->cache, FC_TICK_FULL, NULL, &error), &error, "tick");
 }
 
-static double put(fc_cache *cache, table *t) {
-    double start = bench_now_ns();
-    bench_put(cache, "large", t);
-    return (bench_now_ns() - start) / 1e6;
+static double thread_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static void run(const char *dir, table *t, const double *values, const char *cold,
-                const char *figure) {
-    samples with = {0}, without = {0};
+static cost put(contest *c) {
+    double start = bench_now_ns(), thread_start = thread_now_ns();
+    bench_put(c->cache, "large", &c->large);
+    return (cost){(bench_now_ns() - start) / 1e6, (thread_now_ns() - thread_start) / 1e6};
+}
 
-    setenv("FRAMECACHE_COLD", cold, 1);
-    fc_cache *cache = bench_open(dir, "2GiB", "0");
+static void report(const char *megabytes, const char *what, samples *with,
+                   samples *without) {
+    char name[64];
+
+    snprintf(name, sizeof name, "make_room/1GB/%sMB%s", megabytes, what);
+    bench_figure(name, "ms", samples_median(with), samples_median(without),
+                 "the same put, where room was made before");
+}
+
+static void run(contest *c, const char *megabytes, bool compress) {
+    samples with[2] = {{0}, {0}}, without[2] = {{0}, {0}};
+
     for (int round = -1; round < ROUNDS; round++) {
-        fill(cache, values);
-        double full = put(cache, t);
-        empty(cache);
-        fill(cache, values); /* so that the same pages have been used */
-        empty(cache);
-        double roomy = put(cache, t);
-        empty(cache);
+        fill(c);
+        cost full = put(c);
+        empty(c);
+        fill(c); /* so that the same pages have been used */
+        empty(c);
+        cost roomy = put(c);
+        empty(c);
         if (round < 0)
             continue;
-        samples_add(&with, full);
-        samples_add(&without, roomy);
+        samples_add(&with[0], full.ms);
+        samples_add(&without[0], roomy.ms);
+        samples_add(&with[1], full.thread_ms);
+        samples_add(&without[1], roomy.thread_ms);
     }
-    bench_figure(figure, "ms", samples_median(&with), samples_median(&without),
-                 "the same put, where room was made before");
-    fc_cache_close(cache);
+    report(megabytes, compress ? "/compressing" : "", &with[0], &without[0]);
+    if (!compress)
+        report(megabytes, "/thread", &with[1], &without[1]);
 }
 
 int main(int argc, char **argv) {
-    table t;
+    contest c;
+    bool compress = argc == 4 && !strcmp(argv[3], "compress");
+    int megabytes = argc > 2 ? atoi(argv[2]) : 0;
 
-    if (argc != 2)
-        return fprintf(stderr, "usage: make_room DIR\n"), 2;
+    if ((argc != 3 && !compress) || megabytes < 1 || megabytes > 1000)
+        return fprintf(stderr, "usage: make_room DIR MEGABYTES [compress]\n"), 2;
     char *dir = bench_path(argv[1], "cache");
     double *values = bench_doubles(ROWS);
-    table_init(&t, values, ROWS);
-    run(dir, &t, values, "off", "make_room/1GB");
-    run(dir, &t, values, "on", "make_room/1GB_compressing");
-    table_free(&t);
+    table_init(&c.large, values, ROWS);
+    table_init(&c.small, values, megabytes * MB_ROWS);
+    c.count = megabytes == 1000 ? 2 : FULL_MB / megabytes;
+    setenv("FRAMECACHE_COLD", compress ? "on" : "off", 1);
+    c.cache = bench_open(dir, "2GiB", "0");
+    run(&c, argv[2], compress);
+    fc_cache_close(c.cache);
+    table_free(&c.small);
+    table_free(&c.large);
     free(values);
     free(dir);
     return 0;

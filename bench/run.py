@@ -67,7 +67,19 @@ CONTESTS = [
         4 * GB,
         huge=True,
     ),
-    Contest("put of 1 GB into a full cache", "make_room", (), 4 * GB),
+    *(
+        Contest(f"put of 1 GB over frames of {mb} MB", "make_room", (mb,), 4 * GB)
+        for mb in targets.VICTIM_MB
+    ),
+    *(
+        Contest(
+            f"put of 1 GB over frames of {mb} MB, compressing",
+            "make_room",
+            (mb, "compress"),
+            4 * GB,
+        )
+        for mb in targets.VICTIM_MB
+    ),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
     Contest("flights, compressed and back", "codec", (), GB),
 ]

@@ -35,6 +35,19 @@ def _warm(keys: int, processes: int) -> list[Target]:
     ]
 
 
+VICTIM_MB = ("1000", "100", "8", "1")
+
+
+def _make_room(mb: str) -> list[Target]:
+    name = f"make_room/1GB/{mb}MB"
+    text = f"put of 1 GB that has to evict as much, in frames of {mb} MB"
+    return [
+        Target(name, text, "at most", 1.05),
+        Target(f"{name}/thread", "... processor time of the thread that puts"),
+        Target(f"{name}/compressing", "... and compresses what goes, for 250 ms"),
+    ]
+
+
 TARGETS: list[Target] = [
     *_warm(40, 1),
     *_warm(6000, 1),
@@ -49,8 +62,7 @@ TARGETS: list[Target] = [
     Target("put_800MB/recycled", "put of 800 MB, recycled pages", "at least", 0.4),
     Target("put_800MB/fresh/huge", "... fresh, huge=within_size"),
     Target("put_800MB/recycled/huge", "... recycled, huge=within_size", "at least", 0.9),
-    Target("make_room/1GB", "put of 1 GB that has to evict as much", "at most", 1.05),
-    Target("make_room/1GB_compressing", "... and compresses what goes, for 250 ms"),
+    *(target for mb in VICTIM_MB for target in _make_room(mb)),
     Target("put_one_row/new", "put of one row, new key", "at most", 1.8),
     Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
     Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),

@@ -67,7 +67,7 @@ typedef enum fc__lock_class {
     FC__LOCK_KEY,        /* commit of this key */
     FC__LOCK_FLIGHT,     /* reserved: computing this key */
     FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
-    FC__LOCK_JANITOR,    /* the elected housekeeper */
+    FC__LOCK_JANITOR,    /* 0: the elected housekeeper; 1: the put that pays as it writes */
     FC__LOCK_ATTACH,     /* shared: attached; exclusive: create anew */
     FC__LOCK_PROMOTE     /* decompressing this record's frame */
 } fc__lock_class;
@@ -270,7 +270,8 @@ typedef enum fc__budget_rule {
 typedef enum fc__reclaim {
     FC__RECLAIM_POOL, /* unreferenced: keep the files for recycling if the pool takes them */
     FC__RECLAIM_FREE, /* unreferenced, left over or in the pool: files go */
-    FC__RECLAIM_EVICT /* a live frame: out of the index, files go */
+    FC__RECLAIM_EVICT, /* a live frame: out of the index, files go */
+    FC__RECLAIM_REUSE  /* the same, but the files are kept for the put that needs the room */
 } fc__reclaim;
 
 typedef enum fc__reclaimed {
@@ -322,6 +323,16 @@ double fc__record_worth(const fc__judge *judge, const fc__record *record, uint64
 /* Makes `units` fit: pool, zombies, idle mappings, eviction; waits up to the setting
  * reclaim_wait. FC_E_BUDGET: what is left is in use. */
 int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage);
+/* The same for a put that pays meanwhile, until all is paid or it is settled. */
+typedef struct fc__owed {
+    _Atomic uint64_t units;
+    _Atomic bool settled;
+} fc__owed;
+int fc__make_room_for(fc_cache *cache, const fc__owed *what, fc__shortage *shortage);
+/* Evicts a frame that has to go for `units` anyway, and that is like the content: into the
+ * pool. */
+typedef struct fc__content fc__content;
+bool fc__evict_to_reuse(fc_cache *cache, const fc__content *content, uint64_t units);
 int fc__fail_budget(fc_cache *cache, uint64_t asked_units, const fc__shortage *shortage,
                     fc_error *error);
 /* Frees `units` of what is used, as far as nobody holds it. */
@@ -412,7 +423,7 @@ int fc__handle_populate(fc__handle *handle);
 /* A frame as its writer sees it: sizes, jobs that write, and the body. */
 typedef int (*fc__write_fn)(void *context, uint32_t segment, uint64_t offset,
                             const void *data, size_t bytes, fc_error *error);
-typedef struct fc__content {
+struct fc__content {
     bool inlined;
     uint32_t segment_count;
     const uint64_t *segment_bytes;
@@ -433,7 +444,27 @@ typedef struct fc__content {
     bool spread; /* jobs take the processor's time: threads share a segment */
     bool hashed; /* the manifest gets the content hash: */
     const uint8_t *hash; /* this one, or NULL: that of what was written */
-} fc__content;
+};
+
+/* ---- afford.c: a large put for which there is no room yet ---- */
+
+typedef struct fc__payment fc__payment;
+
+/* Begins to evict ahead of a put that is then charged while it writes. False: it is not
+ * worth it, or somebody else does: charge it whole. */
+bool fc__pay_begin(fc__writer *writer, uint64_t units);
+/* Before these pages are written; without a payment nothing. FC_E_BUDGET. */
+int fc__pay(fc__writer *writer, uint64_t units, fc_error *error);
+/* What is left to pay, once all is written. */
+int fc__pay_rest(fc__writer *writer, fc_error *error);
+void fc__pay_end(fc__writer *writer);
+/* A put of so many bytes is worth a thread, or a look for files like its own. */
+#ifdef FC_FAULTS /* tests have small frames */
+#define FC__LARGE_BYTES ((uint64_t)512 << 10)
+#else
+#define FC__LARGE_BYTES ((uint64_t)32 << 20)
+#endif
+#define FC__LARGE_UNITS (FC__LARGE_BYTES / FC__PAGE)
 
 /* A segment that a build has mapped for writing. */
 typedef struct fc__ground_map {
@@ -455,6 +486,7 @@ struct fc__writer {
     uint32_t ground_count;
     int64_t started_ns;
     fc__writer *next, **link; /* of the cache's builds */
+    fc__payment *payment; /* or NULL: it is charged already */
     fc_bytes *own_tags; /* of a build: copied from its options */
     uint64_t linked_bytes; /* of segments that are shared with another frame */
     fc__handle *source; /* a second record of this frame, which gives up its place; or NULL */
@@ -505,6 +537,8 @@ uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
 int fc__segments_write(fc__writer *writer, const fc__content *content, fc_error *error);
 /* Runs it in this thread and in as many others as the settings allow, `worth` in all. */
 void fc__in_threads(fc_cache *cache, uint64_t worth, void *(*run)(void *), void *context);
+/* True if the files of the record hold half of the content's pages at least. */
+bool fc__segments_fit(fc_cache *cache, uint32_t record, const fc__content *content);
 /* A new file for this segment; one left over under its name goes first. */
 int fc__create_file(fc_cache *cache, const char *name);
 int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *error);

@@ -30,7 +30,8 @@ static bool link_segment(fc__writer *writer, const fc__content *content, uint32_
         fc__segment_name(old_name, handle->record, from);
         fc__segment_name(new_name, writer->record, segment);
         fc__os_unlink(cache->frames, new_name); /* of a recycled record */
-        linked = fc__os_link(cache->frames, old_name, new_name) == 0;
+        linked = fc__pay(writer, fc__units(bytes), NULL) == 0 &&
+                 fc__os_link(cache->frames, old_name, new_name) == 0;
     }
     fc__handle_release(handle);
     if (linked) {

@@ -187,16 +187,27 @@ static int allocate_record(fc__writer *writer, fc_error *error) {
     return fail_capacity(cache, error);
 }
 
-static int take_record(fc__writer *writer, uint64_t units, bool inlined,
+/* Of the pool; or of a victim that a large put is the reason for. */
+static bool take_recycled(fc__writer *writer, const fc__content *content, uint64_t units) {
+    fc_cache *cache = writer->cache;
+    if (writer->cold)
+        return false;
+    if (fc__pool_take(cache, units, content->inlined, &writer->record, &writer->generation,
+                      &writer->lock) == 0)
+        return true;
+    return units >= FC__LARGE_UNITS && fc__evict_to_reuse(cache, content, units) &&
+           fc__pool_take(cache, units, false, &writer->record, &writer->generation,
+                         &writer->lock) == 0;
+}
+
+static int take_record(fc__writer *writer, const fc__content *content, uint64_t units,
                        fc_error *error) {
-    int status = writer->cold ? FC_E_BUSY
-                              : fc__pool_take(writer->cache, units, inlined, &writer->record,
-                                              &writer->generation, &writer->lock);
-    writer->recycled = status == 0;
+    int status = 0;
+    writer->recycled = take_recycled(writer, content, units);
     if (writer->cold)
         status = fc__record_allocate(writer->cache, &writer->record, &writer->generation,
                                      &writer->lock);
-    else if (status)
+    else if (!writer->recycled)
         status = allocate_record(writer, error);
     if (status)
         return status;
@@ -216,15 +227,13 @@ static void evict_own_old(fc__writer *writer, uint64_t units) {
         return;
     uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
     fc__table_drop_key(cache, writer->hash, word);
-    fc__reclaim_record(cache, fc__word_record(word), status, FC__RECLAIM_EVICT,
+    fc__reclaim_record(cache, fc__word_record(word), status, FC__RECLAIM_REUSE,
                        FC_MISS_EVICTED);
 }
 
 static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
     fc_cache *cache = writer->cache;
     fc__shortage shortage = {0};
-    if (!writer->cold) /* which is the making of room already */
-        fc__budget_follow(cache);
     for (int attempt = 0; attempt < MAX_CHARGE_TRIES; attempt++) {
         if (fc__charge(cache, record_of(writer), units) == 0)
             return 0;
@@ -234,6 +243,20 @@ static int charge(fc__writer *writer, uint64_t units, fc_error *error) {
             break;
     }
     return fc__fail_budget(cache, units, &shortage, error);
+}
+
+/* What a recycled record has is charged; a new one may be charged while it is written. */
+static int charge_frame(fc__writer *writer, const fc__content *content, const shape *s,
+                        fc_error *error) {
+    uint64_t has = atomic_load(&record_of(writer)->charged);
+    if (s->units <= has)
+        return 0;
+    if (!writer->cold) /* which is the making of room already */
+        fc__budget_follow(writer->cache);
+    if (writer->recycled || writer->cold || content->inlined ||
+        !fc__pay_begin(writer, s->units - has))
+        return charge(writer, s->units - has, error);
+    return fc__pay(writer, fc__units(s->file_bytes), error);
 }
 
 static int check_size(fc_cache *cache, uint64_t units, fc_error *error) {
@@ -325,16 +348,12 @@ static int fit_manifest(fc__writer *writer, const fc__content *content, const sh
     return 0;
 }
 
-/* Segments, then the manifest with what it knows of them; with the whole frame inline,
- * the manifest only. */
-static int write_all(fc__writer *writer, const fc__content *content, const shape *s,
-                     fc__handle **out, fc_error *error) {
-    fc__record *record = record_of(writer);
-    int status = 0;
-    char *buffer = fc__malloc(s->file_bytes);
-    if (!buffer)
-        return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
-                        (unsigned long long)s->file_bytes);
+/* The segments; with the whole frame inline, the data's place in the manifest. */
+static int write_data(fc__writer *writer, const fc__content *content, const shape *s,
+                      char *buffer, fc_error *error) {
+    int status = fit_manifest(writer, content, s, error);
+    if (status)
+        return status;
     if (content->store)
         status = content->store(content->context, writer, error);
     else if (!content->inlined || writer->old_segments || writer->ground_count)
@@ -342,16 +361,29 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
     for (size_t i = 0; content->inlined && !status && i < content->job_count; i++)
         status = content->run(content->context, i, write_to_memory,
                               buffer + s->data_offset, error);
+    if (!status)
+        status = fc__pay_rest(writer, error);
+    fc__pay_end(writer); /* or what goes next might be this frame */
+    return status;
+}
+
+/* The data, then the manifest with what it knows of them. */
+static int write_all(fc__writer *writer, const fc__content *content, const shape *s,
+                     fc__handle **out, fc_error *error) {
+    fc__record *record = record_of(writer);
+    char *buffer = fc__malloc(s->file_bytes);
+    if (!buffer)
+        return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
+                        (unsigned long long)s->file_bytes);
+    int status = write_data(writer, content, s, buffer, error);
+    uint64_t charged = atomic_load(&record->charged);
+    if (!status && charged > s->units && !content->store) /* recycled, or reserved */
+        fc__uncharge(writer->cache, record, charged - s->units);
     if (!status) {
         fill_manifest(writer, content, s, buffer);
         hash_content(writer, content, s, buffer);
-        status = fit_manifest(writer, content, s, error);
-    }
-    uint64_t charged = atomic_load(&record->charged);
-    if (!status && charged > s->units && !content->store) /* a smaller frame in recycled or reserved files */
-        fc__uncharge(writer->cache, record, charged - s->units);
-    if (!status)
         status = fc__publish(writer, buffer, s->file_bytes, s->units, out, error);
+    }
     fc__free(buffer);
     return status;
 }
@@ -363,14 +395,12 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     if (status)
         return status;
     evict_own_old(writer, s.units);
-    status = take_record(writer, s.units, content->inlined, error);
+    status = take_record(writer, content, s.units, error);
     if (status)
         return status;
     if (writer->cold)
         atomic_store(&record_of(writer)->flags, FC__RECORD_COLD);
-    uint64_t has = atomic_load(&record_of(writer)->charged);
-    if (s.units > has)
-        status = charge(writer, s.units - has, error);
+    status = charge_frame(writer, content, &s, error);
     FC__STEP("put-charged");
     if (!status && !writer->recycled && !writer->cold)
         status = fc__headroom(writer->cache, s.file_bytes, error);
@@ -378,6 +408,7 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
         status = open_manifest(writer, error);
     if (!status)
         status = write_all(writer, content, &s, out, error);
+    fc__pay_end(writer);
     if (status)
         abandon(writer);
     return status;

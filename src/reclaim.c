@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stddef.h>
 
+#define PIECE FC__LARGE_BYTES /* of a file, that is freed at once */
+
 typedef struct removal {
     fc_cache *cache;
     fc__record *record;
@@ -108,15 +110,58 @@ static void to_pool(removal *r) {
     fc__pool_add(r->cache, r->number, units);
 }
 
+/* A put that waits for the pages gets them piece by piece. Only of a complete frame, whose
+ * files have no holes, and only where nobody else has the file. */
+static void cut_segment(removal *r, uint32_t segment) {
+    fc_cache *cache = r->cache;
+    struct stat info;
+    char name[24];
+    fc__segment_name(name, r->number, segment);
+    if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size < 2 * PIECE)
+        return;
+    int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1) {
+        uint64_t bytes = (uint64_t)info.st_size;
+        while (bytes > PIECE) {
+            uint64_t rest = (bytes - 1) / PIECE * PIECE;
+            if (fc__os_truncate(fd, rest) < 0)
+                break;
+            FC__STEP("reclaim-cut");
+            fc__uncharge(cache, r->record, fc__units(bytes) - fc__units(rest));
+            bytes = rest;
+        }
+    }
+    fc__fd_close(fd);
+}
+
+static void cut_segments(removal *r) {
+    if (fc__status_state(r->status) == FC__WRITING ||
+        atomic_load(&r->record->charged) < 2 * PIECE / FC__PAGE ||
+        atomic_load(&r->record->flags) & FC__RECORD_COLD)
+        return;
+    for (uint32_t i = 0; i < atomic_load(&r->record->segments); i++)
+        cut_segment(r, i);
+}
+
 static void to_free(removal *r) {
+    atomic_store(&r->record->intent, 0); /* of a dead process, if any */
+    cut_segments(r);
     fc__unlink_files(r->cache, r->number, atomic_load(&r->record->segments));
     FC__STEP("reclaim-unlinked");
-    atomic_store(&r->record->intent, 0); /* of a dead process, if any */
     fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));
     FC__STEP("reclaim-uncharged");
     atomic_store(&r->record->segments, 0);
     atomic_store(&r->record->linked, 0);
     set_status(r, FC__FREE);
+}
+
+static bool keeps_files(const removal *r) {
+    uint32_t flags = atomic_load(&r->record->flags);
+    if (r->manifest < 0 || flags & (FC__RECORD_DAMAGED | FC__RECORD_COLD))
+        return false;
+    return r->mode == FC__RECLAIM_REUSE ||
+           (r->mode == FC__RECLAIM_POOL &&
+            fc__pool_accepts(r->cache, atomic_load(&r->record->charged)));
 }
 
 static fc__reclaimed reclaim_live(removal *r) {
@@ -126,7 +171,7 @@ static fc__reclaimed reclaim_live(removal *r) {
     r->referenced = fc__index_holds(r->cache, r->hash, r->word, &r->slot);
     if (r->heir && !r->referenced)
         return FC__GONE;
-    if (r->referenced && r->mode != FC__RECLAIM_EVICT)
+    if (r->referenced && r->mode != FC__RECLAIM_EVICT && r->mode != FC__RECLAIM_REUSE)
         return FC__REFERENCED;
     fc__reclaimed taken = take_manifest(r);
     if (taken != FC__DONE)
@@ -139,9 +184,7 @@ static fc__reclaimed reclaim_live(removal *r) {
     if (r->manifest >= 0 && !mark_dead(r->manifest))
         return FC__BUSY; /* unreferenced now: the next sweep tries again */
     FC__STEP("reclaim-marked");
-    if (r->mode == FC__RECLAIM_POOL && r->manifest >= 0 &&
-        !(atomic_load(&r->record->flags) & (FC__RECORD_DAMAGED | FC__RECORD_COLD)) &&
-        fc__pool_accepts(r->cache, atomic_load(&r->record->charged)))
+    if (keeps_files(r))
         to_pool(r);
     else
         to_free(r);

@@ -10,9 +10,9 @@
 
 typedef struct eviction {
     fc_cache *cache;
-    uint64_t units;     /* that must fit */
-    uint64_t goal;      /* used + units is to come down to this */
-    uint64_t big_units; /* victims above this go only while the units do not fit */
+    const fc__owed *owed; /* that must fit */
+    uint64_t goal;        /* used + owed is to come down to this */
+    uint64_t big_units;   /* victims above this go only while what is owed does not fit */
     uint64_t spare_units; /* and these, where the next victim is compressed to */
     uint64_t freed;     /* records */
     bool drop;          /* rather than compress: there is no memory to do that in */
@@ -21,12 +21,22 @@ typedef struct eviction {
     bool epoch_moved;
 } eviction;
 
+static const fc__owed nothing;
+
+/* Before `used` is: who pays adds to that first, so the sum may be too high, never too low. */
+static uint64_t owed(const eviction *e) {
+    return atomic_load(&e->owed->units);
+}
+
 static bool reached(const eviction *e) {
-    return fc__used_units(e->cache) + e->units <= e->goal;
+    uint64_t units = owed(e);
+    return atomic_load(&e->owed->settled) ||
+           fc__used_units(e->cache) + units <= e->goal;
 }
 
 static bool fits(const eviction *e) {
-    return fc__budget_fits(e->cache, e->units);
+    uint64_t units = owed(e);
+    return fc__budget_fits(e->cache, units);
 }
 
 static fc__hash hash_of(const fc__record *record) {
@@ -79,16 +89,21 @@ static void move_clock(fc_cache *cache, const fc__candidate *victim) {
     atomic_fetch_add(&cache->control->turnover, fc__turnover(victim->units, budget));
 }
 
-static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
+static fc__reclaimed evict_as(fc_cache *cache, const fc__candidate *victim,
+                              fc__reclaim mode) {
     fc__record *record = &cache->records[victim->id];
     fc__hash hash = hash_of(record);
     fc__table_drop_key(cache, hash,
                        fc__record_word(record, victim->id, victim->status));
-    fc__reclaimed result = fc__reclaim_record(cache, victim->id, victim->status,
-                                              FC__RECLAIM_EVICT, FC_MISS_EVICTED);
+    fc__reclaimed result =
+        fc__reclaim_record(cache, victim->id, victim->status, mode, FC_MISS_EVICTED);
     if (result == FC__DONE)
         move_clock(cache, victim);
     return result;
+}
+
+static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
+    return evict_as(cache, victim, FC__RECLAIM_EVICT);
 }
 
 /* Compressed if that pays, else dropped. */
@@ -141,8 +156,8 @@ static void evict_batch(eviction *e, fc__victims *victims) {
     for (size_t i = 0;
          i < victims->count && !reached(e) && !fc__helper_stopping(e->cache); i++) {
         const fc__candidate *victim = &victims->heap[i];
-        if (fc__budget_fits(e->cache, e->units + e->spare_units) &&
-            victim->units > e->big_units)
+        uint64_t units = owed(e) + e->spare_units;
+        if (fc__budget_fits(e->cache, units) && victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
         fc__reclaimed result = retire(e, victim);
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
@@ -174,11 +189,12 @@ static void evict_until(eviction *e) {
     fc__free(victims.heap);
 }
 
-static eviction eviction_for(fc_cache *cache, uint64_t units) {
+static eviction eviction_for(fc_cache *cache, const fc__owed *owed) {
+    uint64_t units = atomic_load(&owed->units);
     uint64_t budget = atomic_load(&cache->control->budget_units);
     uint64_t low = budget * atomic_load(&cache->control->low_percent) / 100;
     return (eviction){.cache = cache,
-                      .units = units,
+                      .owed = owed,
                       .goal = units <= low / 2 ? low : budget,
                       .big_units = budget / 64,
                       .spare_units = cache->settings.cold ? budget / 32 : 0};
@@ -203,12 +219,17 @@ static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
 }
 
 int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage) {
+    fc__owed whole = {.units = units};
+    return fc__make_room_for(cache, &whole, shortage);
+}
+
+int fc__make_room_for(fc_cache *cache, const fc__owed *what, fc__shortage *shortage) {
     int64_t start = fc__os_monotonic_ns();
     int64_t end = start + cache->settings.reclaim_wait_ms * 1000000;
-    eviction e = eviction_for(cache, units);
+    eviction e = eviction_for(cache, what);
     bool waited = false;
-    e.compress_until_ns = units ? end : 0;
-    fc__pool_trim(cache, units, false);
+    e.compress_until_ns = owed(&e) ? end : 0;
+    fc__pool_trim(cache, owed(&e), false);
     if (fits(&e))
         return 0;
     fc__table_drop_idle(cache, true);
@@ -216,8 +237,8 @@ int fc__make_room(fc_cache *cache, uint64_t units, fc__shortage *shortage) {
     for (;;) {
         e.leased = e.busy = false;
         evict_until(&e);
-        fc__pool_trim(cache, units, false);
-        if (fits(&e) || fc__os_monotonic_ns() >= end)
+        fc__pool_trim(cache, owed(&e), false);
+        if (fits(&e) || atomic_load(&what->settled) || fc__os_monotonic_ns() >= end)
             break;
         waited = true;
         move_epoch(&e);
@@ -271,7 +292,7 @@ void fc__evict_to_low(fc_cache *cache) {
     uint64_t high = budget * atomic_load(&cache->control->high_percent) / 100;
     if (fc__used_units(cache) <= high)
         return;
-    eviction e = eviction_for(cache, 0);
+    eviction e = eviction_for(cache, &nothing);
     e.big_units = budget; /* the low mark is the goal, whatever the size */
     fc__pool_trim(cache, budget - high, false);
     if (!reached(&e))
@@ -281,7 +302,7 @@ void fc__evict_to_low(fc_cache *cache) {
 void fc__shed(fc_cache *cache, uint64_t units) {
     uint64_t budget = atomic_load(&cache->control->budget_units);
     uint64_t used = fc__used_units(cache), least = fc__control_units(cache);
-    eviction e = eviction_for(cache, 0);
+    eviction e = eviction_for(cache, &nothing);
     e.goal = used > units + least ? used - units : least;
     e.big_units = budget;
     e.drop = true;
@@ -289,6 +310,41 @@ void fc__shed(fc_cache *cache, uint64_t units) {
     fc__pool_trim(cache, budget > e.goal ? budget - e.goal : 0, false);
     if (!reached(&e))
         evict_until(&e);
+}
+
+/* Of the victims that have to go for `units`, the nearest in size, by half at most. */
+static fc__candidate *nearest(const fc__victims *victims, uint64_t units, uint64_t missing) {
+    fc__candidate *best = NULL;
+    uint64_t freed = 0, best_off = units / 2 + 1;
+    for (size_t i = 0; i < victims->count && freed < missing; i++) {
+        fc__candidate *victim = &victims->heap[i];
+        uint64_t off = victim->units > units ? victim->units - units : units - victim->units;
+        freed += victim->units;
+        if (victim->status && off < best_off) {
+            best_off = off;
+            best = victim;
+        }
+    }
+    return best;
+}
+
+bool fc__evict_to_reuse(fc_cache *cache, const fc__content *content, uint64_t units) {
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    uint64_t used = fc__used_units(cache);
+    uint64_t pooled = atomic_load(&cache->control->pool_units);
+    fc__candidate few[FC__EVICT_BATCH], *victim;
+    fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
+    uint64_t kept = used > pooled ? used - pooled : 0; /* when the pool has gone */
+    if (kept + units <= budget || cache->settings.cold) /* which compresses what goes */
+        return false;
+    gather(cache, &victims);
+    while ((victim = nearest(&victims, units, kept + units - budget)) != NULL) {
+        if (fc__segments_fit(cache, victim->id, content) &&
+            evict_as(cache, victim, FC__RECLAIM_REUSE) == FC__DONE)
+            return true;
+        victim->status = 0; /* leased, or of another shape; one that is dearer stays */
+    }
+    return false;
 }
 
 /* The frames in one key's buckets. */
@@ -324,7 +380,7 @@ static bool evict_first(fc_cache *cache, const fc__victims *victims) {
 bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
     fc__candidate few[FC__EVICT_BATCH];
     fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
-    eviction e = eviction_for(cache, 0);
+    eviction e = eviction_for(cache, &nothing);
     int64_t end = fc__os_monotonic_ns() + cache->settings.reclaim_wait_ms * 1000000;
     fc__candidate *all = NULL;
     bool done;

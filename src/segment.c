@@ -63,7 +63,10 @@ static int write_chunks(output *o, const char *data, size_t bytes, uint64_t offs
     fc_cache *cache = o->copy->writer->cache;
     for (size_t part; bytes; bytes -= part, data += part, offset += part) {
         part = bytes < FC__CHUNK ? bytes : FC__CHUNK;
-        int status = o->fresh ? fc__headroom(cache, part, error) : 0;
+        uint64_t pages = fc__units(offset + part) - offset / FC__PAGE;
+        int status = fc__pay(o->copy->writer, pages, error);
+        if (!status && o->fresh)
+            status = fc__headroom(cache, part, error);
         if (status)
             return status;
         if (fc__os_write(o->fd, data, part, offset) < 0)
@@ -339,6 +342,35 @@ static void plan_units(copy *c, uint64_t total) {
     }
 }
 
+/* A recycled file that is too long is cut, or goes, before another one grows: else the files
+ * would take more than the charge for a while. */
+static void cut_recycled(fc_cache *cache, const char *name, uint64_t bytes) {
+    struct stat info;
+    if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size <= bytes)
+        return;
+    int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+    if (fd < 0 || !fc__os_sole(fd) || fc__os_stat(fd, &info) < 0 || info.st_nlink != 1 ||
+        fc__os_truncate(fd, bytes) < 0)
+        fc__os_unlink(cache->frames, name);
+    fc__fd_close(fd);
+}
+
+bool fc__segments_fit(fc_cache *cache, uint32_t record, const fc__content *content) {
+    uint32_t count = atomic_load(&cache->records[record].segments);
+    uint64_t total = 0, serve = 0;
+    struct stat info;
+    char name[24];
+    for (uint32_t i = 0; i < content->segment_count; i++) {
+        uint64_t bytes = content->segment_bytes[i];
+        total += bytes;
+        fc__segment_name(name, record, i);
+        if (i < count && fc__os_stat_at(cache->frames, name, &info) == 0 &&
+            info.st_nlink == 1)
+            serve += (uint64_t)info.st_size < bytes ? (uint64_t)info.st_size : bytes;
+    }
+    return serve >= total / 2;
+}
+
 /* Files that the new frame does not have, and builds' files at their final lengths. */
 static int fit_files(fc__writer *writer, const fc__content *content, fc_error *error) {
     uint32_t count = content->inlined ? 0 : content->segment_count;
@@ -348,11 +380,15 @@ static int fit_files(fc__writer *writer, const fc__content *content, fc_error *e
     for (uint32_t i = 0; i < most; i++) {
         uint64_t bytes = i < count ? content->segment_bytes[i] : 0;
         bool built = i < writer->ground_count && writer->grounds[i].start;
-        if (bytes && !built)
+        if (bytes && !built && count < 2)
             continue;
         fc__segment_name(name, writer->record, i);
         if (!bytes) {
             fc__os_unlink(writer->cache->frames, name);
+            continue;
+        }
+        if (!built) {
+            cut_recycled(writer->cache, name, bytes);
             continue;
         }
         int fd = fc__fd_open(writer->cache->frames, name, O_RDWR, 0);

@@ -116,7 +116,7 @@ inline reclaim(r, s, g, mode) {
         STEP(if :: s == LIVE && i != 0 -> dead[i] = true :: else fi)
     fi;
     if
-    :: mode == RECYCLE && i != 0 ->
+    :: (mode == RECYCLE || mode == EVICT) && i != 0 -> /* an eviction for a large put */
         d_step {
             assert(state[r] == s && generation[r] == g);
             state[r] = POOL;
