@@ -9,11 +9,11 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test bench torture fuzz install clean
+.PHONY: help setup build demo app test bench torture fuzz wheel test-pythons install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 15
 
 setup: ## install missing Debian packages, and .venv with pinned Python packages
 	@scripts/setup
@@ -48,6 +48,12 @@ fuzz: ## feed damaged frames to the reader, SECONDS_EACH (60) a target; needs cl
 	@scripts/setup fuzz
 	@scripts/build fuzz $(JOBS)
 	@scripts/fuzz $(SECONDS_EACH)
+
+wheel: setup ## build and audit the source package and the wheel, into build/dist/
+	@scripts/wheel
+
+test-pythons: wheel ## the Python tests on every interpreter there is (PYTHONS="3.12 3.13")
+	@scripts/test-pythons $(PYTHONS)
 
 install: ## install into PREFIX (/usr/local), below DESTDIR if that is set
 	@$(MAKE) --no-print-directory build PRESET=release

@@ -3,7 +3,11 @@
 file(GLOB FRAMECACHE_SOURCES CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/*.c ${PROJECT_SOURCE_DIR}/frames/*.c)
 
-find_library(LZ4_LIBRARY lz4 REQUIRED)
+if(DEFINED SKBUILD) # a wheel brings along what it needs, where there is a static one
+    find_library(LZ4_LIBRARY NAMES liblz4.a lz4 REQUIRED)
+else()
+    find_library(LZ4_LIBRARY lz4 REQUIRED)
+endif()
 find_path(LZ4_INCLUDE_DIR lz4.h REQUIRED)
 
 function(framecache_private_includes target)

@@ -195,6 +195,8 @@ class Builder:
         return self._store(columns, rows)
 
     def _pack(self) -> None:
+        if not self._flags:
+            return  # strings need no numpy
         import numpy as np
 
         for index, flags in self._flags.items():
