@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 from harness import ROOT, clean_environment, is_sanitized
 
-pytestmark = pytest.mark.skipif(
-    is_sanitized(), reason="a package is built without the sanitizer"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        is_sanitized(), reason="a package is built without the sanitizer"
+    ),
+    pytest.mark.timeout(1200),  # the first builds it
+]
 DIST = ROOT / "build" / "dist"
 
 

@@ -51,6 +51,7 @@ from ._frame import Column, Frame, Schema
 from ._keys import content_hash
 from ._memoize import AsyncMemoized, Memoized
 from ._namespace import Namespace
+from ._refresh import Refresher, refresh
 from ._values import register
 
 __version__: str = _core.version
@@ -80,6 +81,7 @@ __all__ = [
     "Namespace",
     "NeverExisted",
     "NoSpaceError",
+    "Refresher",
     "ResourceError",
     "Schema",
     "SystemCallError",
@@ -89,6 +91,7 @@ __all__ = [
     "content_hash",
     "doctor",
     "get_include",
+    "refresh",
     "register",
 ]
 

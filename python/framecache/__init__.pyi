@@ -219,6 +219,7 @@ class Frame:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+    def _repr_html_(self) -> str: ...
 
 @final
 class Builder:
@@ -455,9 +456,37 @@ class Cache(_Store):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+    def _repr_html_(self) -> str: ...
 
 def doctor(dir: str | PathLike[str] | None = None) -> list[Finding]: ...
 def content_hash(value: Any) -> bytes: ...  # 16 bytes, the same in every process
 def register(
     type: type[T], tag: str, encode: Callable[[T], Any], decode: Callable[[Any], T]
 ) -> None: ...
+
+class Refresher:
+    """Loads a key every `interval` seconds, once in the machine."""
+
+    key: str
+    interval: float
+    def __init__(
+        self,
+        key: Key,
+        load: Callable[[], Any],
+        interval: float,
+        cache: Cache,
+        options: dict[str, Any],
+    ) -> None: ...
+    def run(self) -> None: ...  # until stop(), in this thread
+    def start(self) -> Self: ...  # in a daemon thread
+    def stop(self) -> None: ...
+
+def refresh(
+    key: Key,
+    load: Callable[[], Table],
+    interval: Duration = 30,
+    *,
+    cache: Cache | None = None,
+    ttl: Duration | None = None,
+    tags: Iterable[str] = (),
+) -> Refresher: ...

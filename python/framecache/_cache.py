@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from . import _core, _settings
+from . import _core, _html, _settings
 from ._build import Builder, schema_capsule
 from ._errors import ConflictError
 from ._kinds import kind_of
@@ -84,6 +85,8 @@ class Cache(_core.Cache, Computing):
         The directory cannot be used; the message says why, and the remedy.
     """
 
+    _opened: ClassVar[weakref.WeakSet[Cache]] = weakref.WeakSet()  # of this process
+
     def __init__(
         self,
         dir: str | PathLike[str] | None = None,
@@ -129,6 +132,7 @@ class Cache(_core.Cache, Computing):
             "helper_threads": helper_threads,
         }
         self._open(self._flags(), settings)
+        self._opened.add(self)
         self._flight_limit = _settings.flight_seconds(settings.get("flight_max"))
 
     def _flags(self) -> int:
@@ -369,6 +373,10 @@ class Cache(_core.Cache, Computing):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: budget, frames, who holds them."""
+        return _html.cache_html(self)
 
     def __repr__(self) -> str:
         if self.closed:

@@ -7,6 +7,7 @@ from ._frame import Frame as _Frame
 from ._settings import PutOptions
 
 version: str
+stat_kinds: dict[str, Literal["C", "G", "P"]]
 
 class Cache:
     closed: bool

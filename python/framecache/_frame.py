@@ -427,6 +427,12 @@ class Frame(_core.Frame):
     def __reduce__(self) -> Any:
         raise TypeError("a Frame cannot be pickled: send its key, and get it there")
 
+    def _repr_html_(self) -> str:
+        """For notebooks: schema, first rows, bytes, where it lives and who maps it."""
+        from . import _html
+
+        return _html.frame_html(self)
+
     def __repr__(self) -> str:
         if self._released:
             return "Frame(released)"

@@ -67,6 +67,24 @@ static PyObject *core_doctor(PyObject *module, PyObject *dir) {
     return core_raise(state_of_module(module), &error, NULL);
 }
 
+/* Of each of Cache.stats(): C counter, G gauge of the cache, P gauge of the process. */
+static int add_stat_kinds(PyObject *module) {
+    PyObject *kinds = PyDict_New();
+    int failed = !kinds;
+
+#define FC_X(name, kind)                                                                 \
+    if (!failed) {                                                                       \
+        PyObject *text = PyUnicode_FromString(#kind);                                    \
+        failed = !text || PyDict_SetItemString(kinds, #name, text);                      \
+        Py_XDECREF(text);                                                                \
+    }
+    FC_STATS(FC_X)
+#undef FC_X
+    failed = failed || PyModule_AddObjectRef(module, "stat_kinds", kinds);
+    Py_XDECREF(kinds);
+    return failed ? -1 : 0;
+}
+
 /* ---- The Python half ---- */
 
 /* configure(Frame, make_error): which class frames have, and who makes exceptions. */
@@ -130,6 +148,8 @@ static int module_exec(PyObject *module) {
         return -1;
     state->frame_class = (PyTypeObject *)Py_NewRef((PyObject *)state->frame_type);
     state->frame_alloc = (allocfunc)PyType_GetSlot(state->frame_type, Py_tp_alloc);
+    if (add_stat_kinds(module))
+        return -1;
     return PyModule_AddStringConstant(module, "version", fc_version());
 }
 

@@ -1,0 +1,10 @@
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+import framecache
+
+class FrameCacheCollector(Collector):
+    def __init__(self, cache: framecache.Cache | None = None) -> None: ...
+    def collect(self) -> Iterable[Metric]: ...
