@@ -82,6 +82,12 @@ CONTESTS = [
     ),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
     Contest("flights, compressed and back", "codec", (), GB),
+    Contest("get_or_compute on a hit", "flights", ("hit",), GB // 10),
+    Contest("200 waiting threads", "flights", ("waiters",), GB // 10),
+    *(
+        Contest(f"waiters in Python, {mode}", "waiters.py", (mode,), GB // 2)
+        for mode in ("threads", "processes", "asyncio")
+    ),
 ]
 
 
@@ -100,11 +106,20 @@ def available_bytes() -> int:
     return 0
 
 
-def command_of(contest: Contest, build: Path, scratch: Path) -> list[str]:
+def program_of(contest: Contest, build: Path) -> list[str]:
+    if contest.program.endswith(".py"):
+        python = HERE.parent / ".venv/bin/python"
+        if not python.exists():
+            raise Skipped("no .venv with the package: make build")
+        return [str(python), str(HERE / contest.program)]
     program = build / contest.program
     if not program.exists():
         raise Skipped(f"{program} was not built")
-    command = [str(program), str(scratch), *contest.arguments]
+    return [str(program)]
+
+
+def command_of(contest: Contest, build: Path, scratch: Path) -> list[str]:
+    command = [*program_of(contest, build), str(scratch), *contest.arguments]
     if not contest.huge:
         return command
     # In a mount namespace of its own: the mount goes with the last process in it.

@@ -82,6 +82,15 @@ TARGETS: list[Target] = [
     Target("codec/demote/shuffled", "... against LZ4 of bytes shuffled before"),
     Target("codec/promote", "flights: promotion, to a mapped frame", "at least", 0.8),
     Target("codec/promote/warm", "... against decoding to memory that is there"),
+    Target("flight/hit", "get_or_compute on a hit, more than get", "at most", 1.0),
+    Target("flight/waiters", "200 waiting threads served", "at most", 1.0),
+    Target("flight/waiters/worst", "... in the worst of 25 rounds"),
+    Target("flight/python/threads", "200 waiting Python threads served", "at most", 1.0),
+    Target("flight/python/threads/worst", "... in the worst of 15 rounds"),
+    Target("flight/python/processes", "8 waiting Python processes", "at most", 1.0),
+    Target("flight/python/processes/worst", "... in the worst of 15 rounds"),
+    Target("flight/python/asyncio", "200 waiting coroutines, 8 loops", "at most", 1.0),
+    Target("flight/python/asyncio/worst", "... in the worst of 15 rounds"),
     Target(
         "1GB_reader/private", "one more reader of 1 GB: private memory", "at most", 0.01
     ),

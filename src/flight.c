@@ -178,14 +178,17 @@ static int take_flight(fc_cache *cache, fc_bytes key, fc__hash hash, uint32_t fl
     return status && *frame ? 0 : status;
 }
 
-static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class class,
-                 fc_frame **frame, fc_flight **flight, fc_error *error) {
+static inline bool is_served(const fc_cache *cache, int status, const fc_frame *frame) {
+    return !status && !wants_refresh(cache, frame);
+}
+
+/* After a get that gave `status`, and *frame if that is 0, but did not serve. */
+static int begin_after(int status, fc_cache *cache, fc_bytes key, uint32_t flags,
+                       fc__lock_class class, fc_frame **frame, fc_flight **flight,
+                       fc_error *error) {
     int64_t started;
     char text[80];
     *flight = NULL;
-    int status = fc_get(cache, key, flags, frame, error);
-    if (!status && !wants_refresh(cache, *frame))
-        return 0;
     if ((status && !missed(status)) || cache->read_only)
         return status;
     fc__hash hash = fc__hash_key(key);
@@ -195,6 +198,15 @@ static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class c
                                  "already: a compute must not ask for its own key",
                                  fc__key_text(text, key));
     return take_flight(cache, key, hash, flags, class, frame, flight, error);
+}
+
+static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class class,
+                 fc_frame **frame, fc_flight **flight, fc_error *error) {
+    *flight = NULL;
+    int status = fc_get(cache, key, flags, frame, error);
+    return is_served(cache, status, *frame)
+               ? 0
+               : begin_after(status, cache, key, flags, class, frame, flight, error);
 }
 
 int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame,
@@ -249,13 +261,10 @@ static int compute_without(const call *c, fc_frame **out, fc_error *error) {
     return status ? status : run_compute(c, flight, NULL, out, error);
 }
 
-/* What to try after `waited` out of `limit`, and twice that. */
-static int try_class(const call *c, fc__lock_class class, fc_frame **out, bool *again,
-                     fc_error *error) {
-    fc_frame *frame = NULL;
-    fc_flight *flight = NULL;
+/* With what begin() has come to. */
+static int take_turn(const call *c, fc__lock_class class, int status, fc_frame *frame,
+                     fc_flight *flight, fc_frame **out, bool *again, fc_error *error) {
     *again = false;
-    int status = begin(c->cache, c->key, c->flags, class, &frame, &flight, error);
     if (flight) {
         if (c->waited && !frame) /* the owner died, or ended without a put */
             fc__count(c->cache, FC__COUNT_flights_inherited, 1);
@@ -266,6 +275,14 @@ static int try_class(const call *c, fc__lock_class class, fc_frame **out, bool *
     *out = frame;
     *again = status == FC_E_BUSY;
     return status;
+}
+
+static int try_class(const call *c, fc__lock_class class, fc_frame **out, bool *again,
+                     fc_error *error) {
+    fc_frame *frame = NULL;
+    fc_flight *flight = NULL;
+    int status = begin(c->cache, c->key, c->flags, class, &frame, &flight, error);
+    return take_turn(c, class, status, frame, flight, out, again, error);
 }
 
 static int wait_for_owner(const call *c, int64_t limit_ns, bool owner, fc_frame **out,
@@ -290,28 +307,43 @@ static int wait_for_owner(const call *c, int64_t limit_ns, bool owner, fc_frame 
     return status;
 }
 
+static int compute_or_wait(const call *c, int status, fc_frame *frame, int64_t wait_ms,
+                           fc_frame **out, fc_error *error) {
+    call waiting = *c;
+    int64_t started;
+    fc_flight *flight;
+    bool again;
+    status = begin_after(status, c->cache, c->key, c->flags, FC__LOCK_FLIGHT, &frame,
+                         &flight, error);
+    status = take_turn(c, FC__LOCK_FLIGHT, status, frame, flight, out, &again, error);
+    if (!again)
+        return status;
+    waiting.hash = fc__hash_key(c->key);
+    waiting.waited = true;
+    if (wait_ms == 0)
+        wait_ms = c->cache->settings.flight_max_ms;
+    if (wait_ms > INT64_MAX / 4000000)
+        wait_ms = INT64_MAX / 4000000;
+    return wait_for_owner(&waiting, wait_ms * 1000000,
+                          owns(c->cache, waiting.hash, &started), out, error);
+}
+
 int fc_get_or_compute(fc_cache *cache, fc_bytes key, uint32_t flags, int64_t wait_ms,
                       fc_compute_fn compute, void *context, fc_frame **out,
                       fc_error *error) {
+    *out = NULL;
+    if (!compute || wait_ms < 0)
+        return fc__fail(error, FC_E_INVALID, "fc_get_or_compute() takes a function, and a "
+                        "wait of 0 ms (the setting) or more");
+    int status = fc_get(cache, key, flags, out, error);
+    if (__builtin_expect(is_served(cache, status, *out), 1))
+        return 0;
     call c = {.cache = cache,
               .key = key,
               .flags = flags,
               .compute = compute,
               .context = context};
-    int64_t started;
-    bool again;
+    fc_frame *frame = *out; /* stale, or soon to expire */
     *out = NULL;
-    if (!compute || wait_ms < 0)
-        return fc__fail(error, FC_E_INVALID, "fc_get_or_compute() takes a function, and a "
-                        "wait of 0 ms (the setting) or more");
-    int status = try_class(&c, FC__LOCK_FLIGHT, out, &again, error);
-    if (!again)
-        return status;
-    c.hash = fc__hash_key(key);
-    c.waited = true;
-    if (wait_ms == 0)
-        wait_ms = cache->settings.flight_max_ms;
-    if (wait_ms > INT64_MAX / 4000000)
-        wait_ms = INT64_MAX / 4000000;
-    return wait_for_owner(&c, wait_ms * 1000000, owns(cache, c.hash, &started), out, error);
+    return compute_or_wait(&c, status, frame, wait_ms, out, error);
 }

@@ -94,9 +94,9 @@ static void *helper_main(void *argument) {
     int64_t last_ns = fc__os_monotonic_ns(), pause_ns = 0; /* of the last round */
     while (!atomic_load(&cache->helper_stop)) {
         uint32_t notice = atomic_load(&cache->control->notice);
+        fc__watches_look(cache, false); /* first: somebody waits for it */
         if (notice != watched)
             fc__watch(cache);
-        fc__watches_look(cache, false);
         watched = notice;
         int64_t left_ns = last_ns + pause_ns - fc__os_monotonic_ns();
         if (left_ns <= 0) {

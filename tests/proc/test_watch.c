@@ -1,6 +1,7 @@
 /* Watches: the descriptor is readable once fc_wait() would return. */
 #include "support_proc.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -101,6 +102,31 @@ static void the_end_of_a_flight_makes_it_readable(void **state) {
     fc_flight_end(ours);
     fc_watch_close(watch);
     fc_cache_close(other);
+    fc_cache_close(cache);
+}
+
+static void *wait_for_ever(void *cache) {
+    return (void *)(intptr_t)fc_wait(cache, fc_str("k"), 0, FC_NEVER, NULL);
+}
+
+static void the_end_of_a_flight_ends_a_wait(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    fc_flight *flight;
+    fc_frame *frame;
+    pthread_t thread;
+    void *result;
+    struct timespec end;
+
+    (void)state;
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &flight, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_ever, cache), 0);
+    sleep_ms(NEVER_MS);
+    assert_int_equal(pthread_tryjoin_np(thread, &result), EBUSY);
+    fc_flight_end(flight);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += LONG_MS / 1000;
+    assert_int_equal(pthread_timedjoin_np(thread, &result, &end), 0);
+    assert_int_equal((intptr_t)result, 0);
     fc_cache_close(cache);
 }
 
@@ -237,6 +263,7 @@ int main(void) {
         cmocka_unit_test(a_put_of_another_process_makes_it_readable),
         cmocka_unit_test(a_delete_and_an_expiry_make_it_readable),
         cmocka_unit_test(the_end_of_a_flight_makes_it_readable),
+        cmocka_unit_test(the_end_of_a_flight_ends_a_wait),
         cmocka_unit_test(no_change_is_lost),
         cmocka_unit_test(a_fork_fires_the_parents_and_the_childs_close_only_frees),
         cmocka_unit_test(closing_the_cache_makes_it_readable),
