@@ -7,7 +7,7 @@ import dash_ag_grid as dag
 import flights
 import framecache
 from dash import Dash, Input, Output, callback, html
-from framecache.dash.grid import grid_columns, grid_rows
+from framecache.dash import grid_columns, grid_rows
 
 cache = framecache.Cache()
 app = Dash(__name__)

@@ -6,7 +6,7 @@ python examples/dash/zoom.py
 import flights
 import framecache
 from dash import Dash, html
-from framecache.dash.graph import ResamplingGraph
+from framecache.dash import ResamplingGraph
 
 cache = framecache.Cache()
 app = Dash(__name__)

@@ -12,7 +12,7 @@ import dash
 import framecache
 import pyarrow as pa
 import pytest
-from framecache.dash import _route
+from framecache.dash import Limits, _route
 
 SERVERS = ("flask", "fastapi", "quart")
 
@@ -186,6 +186,18 @@ def test_route_is_below_the_prefix_of_the_app() -> None:
     get = client(app)
     assert get("/below/frames", token="x").status == 403
     assert 'data-route="/below/frames"' in get("/below/").body.decode()
+
+
+def test_limits_are_those_of_the_app(cache: framecache.Cache) -> None:
+    app = dash.Dash(__name__)
+    app.layout = dash.html.Div()
+    store = Store()
+    _route.install(app, "/frames", store.resolve, limits=Limits(rows=2))
+    with cache.put("k", pa.table({"x": [1, 2, 3]})) as frame:
+        store.values["good"] = frame
+        got = client(app)("/frames", token="good")
+    assert got.status == 413
+    assert "3 rows, at most 2" in got.error["error"]
 
 
 @pytest.mark.parametrize("route", ["frames", "/", "/frames/", ""])

@@ -10,9 +10,13 @@ import figures
 import panel
 import tables
 from dash import Dash, Input, Output, State, callback, clientside_callback, dcc, html
-from framecache.dash import Serverside, init
-from framecache.dash.graph import ResamplingGraph
-from framecache.dash.grid import grid_columns, grid_rows
+from framecache.dash import (
+    ResamplingGraph,
+    Serverside,
+    grid_columns,
+    grid_rows,
+    init,
+)
 
 cache = tables.cache
 app = Dash(__name__, title="framecache explorer", update_title="")

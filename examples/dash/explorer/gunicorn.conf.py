@@ -2,6 +2,8 @@
 
 from typing import Any
 
+keepalive = 75  # seconds; a shorter one ends connections that browsers are about to use
+
 
 def post_worker_init(worker: Any) -> None:
     """Dash registers its scripts with a worker's first request, and a second one that

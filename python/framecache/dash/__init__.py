@@ -23,17 +23,26 @@ from dash import Dash
 from .. import Cache
 from . import _bind, _route, _session, _store
 from ._backend import FrameCacheBackend
+from ._query import Limits, RequestError
 from ._serverside import Serverside
 from ._store import CookiesOff, OnMiss, Store, StoreMiss
+from .graph import ResamplingGraph, resample
+from .grid import grid_columns, grid_rows
 
 __all__ = [
     "CookiesOff",
     "FrameCacheBackend",
+    "Limits",
     "OnMiss",
+    "RequestError",
+    "ResamplingGraph",
     "Serverside",
     "StoreMiss",
+    "grid_columns",
+    "grid_rows",
     "init",
     "read",
+    "resample",
 ]
 
 _RAISE = object()
@@ -50,6 +59,7 @@ def init(
     grace: float = 60,
     route: str = "/_framecache",
     authorize: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Let the app's callbacks keep values on the server.
 
@@ -73,6 +83,8 @@ def init(
         Where the browser reads frames, below the app's prefix.
     authorize : callable, optional
         Called within a request to `route`; False refuses it.
+    limits : Limits, optional
+        How much one request to `route` may ask for.
 
     Raises
     ------
@@ -83,7 +95,7 @@ def init(
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)
     if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
-        _route.install(app, route, _reader(store), authorize)
+        _route.install(app, route, _reader(store), authorize, limits)
     _session.install(app)
     _store.attach(app, store)
     _bind.adopt(app)
