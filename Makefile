@@ -9,7 +9,7 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test bench torture fuzz wheel test-pythons install clean
+.PHONY: help setup build demo app test test-dash bench torture fuzz wheel test-pythons install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -34,6 +34,11 @@ app: ## explore the flights, and watch the cache, in a browser (PORT=8050, WORKE
 test: build ## run all tests (PRESET=dev|release|asan-ubsan|tsan)
 	@echo "test: build/$(PRESET)"
 	@scripts/test $(PRESET)
+
+test-dash: ## run each spelling of framecache.dash on each of Dash's servers, in Chromium
+	@$(MAKE) --no-print-directory build PRESET=release
+	@echo "test-dash: scripts/test-dash"
+	@scripts/test-dash $(ARGS)
 
 bench: ## measure against the baselines (ROWS=1e9: the big one); JSON in build/bench/
 	@$(MAKE) --no-print-directory build PRESET=release
