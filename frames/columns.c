@@ -17,7 +17,7 @@ static int64_t base_index(const fc_frame *frame, int64_t index) {
 
 const fc__body_node *fc__frame_node(const fc_frame *frame, int64_t index) {
     const fc__body *body = &frame->base->body;
-    return body->nodes + body->nodes->first_child + base_index(frame, index);
+    return body->nodes + body->nodes[body->root].first_child + base_index(frame, index);
 }
 
 /* ---- Decoded once ---- */

@@ -309,7 +309,8 @@ int fc__decode(fc__column **out, const fc_frame *base, int64_t index, fc_error *
     const char *name;
 
     *out = NULL;
-    uint32_t node = (uint32_t)(base->body.nodes->first_child + index);
+    const fc__body_node *root = base->body.nodes + base->body.root;
+    uint32_t node = (uint32_t)(root->first_child + index);
     int status = decode_tree(out, base, node, &detail);
     if (!status)
         return FC_OK;

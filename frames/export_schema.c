@@ -86,7 +86,7 @@ int fc__schema_describe(struct ArrowSchema *out, const fc_frame *frame,
     fc__body_field root;
 
     *out = (struct ArrowSchema){0};
-    int status = describe_field(&d, 0, NULL, out, &root);
+    int status = describe_field(&d, d.body->root, NULL, out, &root);
     if (status)
         return status;
     if (!take_children(out, (size_t)frame->columns, arena))

@@ -165,12 +165,71 @@ int fc_frame_slice(fc_frame *frame, int64_t first, int64_t rows, fc_frame **out,
     return FC_OK;
 }
 
+/* ---- Tables in a column ---- */
+
+static int no_table(const fc__column *column, const char *what, fc_error *error) {
+    return fc__fail(error, FC_E_TYPE, "column '%.100s' holds no table: %s",
+                    column->view.name, what);
+}
+
+/* The whole child is the row's, as lists are stored. */
+static int check_nested(const fc_frame *frame, const fc__column *column,
+                        fc_error *error) {
+    const fc_column *view = &column->view;
+
+    if (frame->rows != 1 || frame->first != 0 || view->rows != 1)
+        return no_table(column, "the frame must have one row", error);
+    if (view->type != FC_TYPE_LIST || view->children[0]->type != FC_TYPE_STRUCT)
+        return no_table(column, "its type is not a list of structs", error);
+    if (view->nulls || view->children[0]->nulls)
+        return no_table(column, "it has null rows", error);
+    return FC_OK;
+}
+
+static void show_nested(fc_frame *out, fc_frame *base, const fc__column *table) {
+    const fc__body_node *node = base->body.nodes + table->node;
+
+    *out = (fc_frame){.kind = FC__FRAME_NESTED,
+                      .references = 1,
+                      .base = out,
+                      .origin = fc_frame_retain(base),
+                      .setup = base->setup,
+                      .body = base->body,
+                      .columns = node->child_count,
+                      .rows = table->view.rows};
+    out->body.root = table->node;
+    out->body.rows = table->view.rows;
+    out->body.column_count = node->child_count;
+}
+
+int fc_frame_nested(fc_frame *frame, int64_t index, fc_frame **out, fc_error *error) {
+    const fc__column *column;
+
+    *out = NULL;
+    if (index < 0 || index >= frame->columns)
+        return fc__fail(error, FC_E_COLUMN,
+                        "no column %lld: the frame has %lld, counted from 0",
+                        (long long)index, (long long)frame->columns);
+    int status = fc__frame_whole(frame, index, &column, error);
+    if (status || (status = check_nested(frame, column, error)))
+        return status;
+    fc_frame *nested = fc__malloc(sizeof *nested);
+    if (!nested)
+        return fc__fail(error, FC_E_NOMEM, "out of memory for a table in a column");
+    show_nested(nested, frame->base, fc__child(column, 0));
+    *out = nested;
+    return FC_OK;
+}
+
 /* ---- Private copies ---- */
 
 /* A base over private mappings, of the bytes as stored. Its body stays the origin's,
  * which it keeps. */
 static int open_private(fc_frame *base, fc_frame **out, fc_error *error) {
-    fc_frame *origin = base->kind == FC__FRAME_PRIVATE ? base->origin : base;
+    fc_frame *origin = base;
+
+    while (origin->kind != FC__FRAME_BASE)
+        origin = origin->origin;
     fc__frame_setup setup = origin->setup;
 
     int status = setup.source->open_private(origin->setup.context, &setup.context, error);
@@ -183,6 +242,9 @@ static int open_private(fc_frame *base, fc_frame **out, fc_error *error) {
         return status;
     }
     (*out)->kind = FC__FRAME_PRIVATE;
+    (*out)->body = base->body; /* the same table of it */
+    (*out)->columns = base->columns;
+    (*out)->rows = base->rows;
     (*out)->references = 1;
     (*out)->origin = fc_frame_retain(origin);
     return FC_OK;

@@ -1,8 +1,9 @@
 /* What the reading half shares: a frame, its columns, and how they hang together.
  *
  * A BASE frame stands for a context of the source (a mapped manifest); its references are
- * the context's. All others are counted here and hold one reference on their base: a VIEW
- * (select, slice) and a PRIVATE frame, which is a base over copy-on-write mappings.
+ * the context's. All others are counted here and hold one reference on what they show: a
+ * VIEW (select, slice), a PRIVATE frame, which is a base over copy-on-write mappings, and a
+ * NESTED one, which is a base whose table is a column of another.
  *
  * Columns are decoded when first asked for and then stay as they are, published by a CAS
  * into a table of pointers: who loses the race frees his copy. So nobody waits, nothing
@@ -25,6 +26,7 @@ typedef struct fc__body {
     uint64_t strings_bytes;
     int64_t rows;
     uint32_t node_count, buffer_count, column_count, flags;
+    uint32_t root; /* the node that is the table: 0, unless NESTED */
 } fc__body;
 
 /* A decoded column. The one that the public sees comes first, so that a pointer to it is
@@ -44,6 +46,7 @@ typedef struct fc__column {
 typedef enum fc__frame_kind {
     FC__FRAME_BASE,
     FC__FRAME_PRIVATE,
+    FC__FRAME_NESTED,
     FC__FRAME_VIEW
 } fc__frame_kind;
 
@@ -52,9 +55,9 @@ typedef struct fc__names fc__names;
 
 struct fc_frame {
     fc__frame_kind kind;
-    atomic_long references; /* PRIVATE and VIEW */
+    atomic_long references; /* of all but a BASE */
     fc_frame *base;         /* itself, unless VIEW */
-    fc_frame *origin;       /* PRIVATE: whose body this is; retained */
+    fc_frame *origin;       /* PRIVATE, NESTED: whose body this is; retained */
 
     /* Of a base. */
     fc__frame_setup setup;

@@ -71,7 +71,7 @@ static void remember(fc_frame *frame, const uint8_t digest[FC__DIGEST_BYTES]) {
 int fc_frame_hash(const fc_frame *frame, uint8_t out[16], fc_error *error) {
     memset(out, 0, FC__DIGEST_BYTES);
     frame = same_table(frame);
-    bool changes = frame->base->kind == FC__FRAME_PRIVATE;
+    bool changes = frame->base->setup.writable; /* private, or a table in one */
     const uint8_t *known = frame->kind == FC__FRAME_BASE ? frame->setup.hash : NULL;
     if (!known)
         known = atomic_load_explicit(&frame->hash, memory_order_acquire);

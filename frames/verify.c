@@ -177,7 +177,7 @@ static int verify_column(verifier *v, const fc__column *column) {
 static int verify_columns(verifier *v) {
     fc__body_field root;
 
-    int status = fc__body_field_at(&v->base->body, 0, &root, v->error);
+    int status = fc__body_field_at(&v->base->body, v->base->body.root, &root, v->error);
     for (int64_t i = 0; !status && i < v->base->body.column_count; i++) {
         const fc__column *column;
         status = fc__frame_whole(v->base, i, &column, v->error);

@@ -313,12 +313,15 @@ static inline fc_bytes fc_bytes_at(const fc_column *column, int64_t row) {
 /* New frames over the same bytes, each with its own reference. [fast]
  * select: these columns in this order. slice: `rows` rows from `first`, cut at the end.
  * private: a new copy-on-write mapping; what is stored through fc_writable() is seen by
- * this process only, and costs memory by the page. */
+ * this process only, and costs memory by the page. nested: the table in column `index`, a
+ * list of structs, of a frame of one row; FC_E_TYPE if there is none. */
 FC_API int fc_frame_select(fc_frame *frame, const int64_t *indices, size_t count,
                            fc_frame **out, fc_error *error);
 FC_API int fc_frame_slice(fc_frame *frame, int64_t first, int64_t rows, fc_frame **out,
                           fc_error *error);
 FC_API int fc_frame_private(fc_frame *frame, fc_frame **out, fc_error *error);
+FC_API int fc_frame_nested(fc_frame *frame, int64_t index, fc_frame **out,
+                           fc_error *error);
 FC_API void *fc_writable(const fc_column *column); /* values; NULL: frame not private */
 
 /* To Arrow, without a copy. What comes out owns a lease until its release(), which any

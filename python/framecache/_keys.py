@@ -422,6 +422,8 @@ def _which_frame(hash: Hash, value: Frame) -> None:
     if len(set(names)) != len(names):
         raise _Refused("a Frame with columns of the same name cannot be told apart")
     which = (value.key, value._identity, value._first, value.rows, names)
+    if value._table:
+        hash.update(b"table:%d:" % value._table)
     _put(hash, b"frame", repr(which).encode("utf-8", "surrogateescape"))
 
 

@@ -56,9 +56,9 @@ def recorded(metadata: dict[bytes, bytes]) -> str:
         return "pyarrow"
 
 
-def value_of(frame: Frame) -> Any:
-    """What `Frame.to_value` gives."""
-    kind = recorded(layout_of(frame).metadata)
+def value_of(frame: Frame, kind: str | None = None) -> Any:
+    """What `Frame.to_value` gives; `kind` if it stands elsewhere."""
+    kind = kind or recorded(layout_of(frame).metadata)
     if kind == "frame":
         return frame
     if kind == "value":

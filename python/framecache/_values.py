@@ -59,6 +59,8 @@ def store(
         columns.append(_column("buffers", encoded.small, len(encoded.small)))
     for number, data in enumerate(encoded.large):
         columns.append(_column(f"buffer {number}", data, len(data)))
+    for number, table in enumerate(encoded.tables):
+        columns.append((f"table {number}", *table))
     return cache._put_columns(key, options, columns, 1, _METADATA)
 
 

@@ -17,7 +17,9 @@ import zoneinfo
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._kinds import is_table
+from . import _core
+from ._frame import Frame
+from ._kinds import is_table, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -372,7 +374,57 @@ def _from_pandas(encoder: Encoder, value: Any, level: int) -> Any:
 def _from_table(encoder: Encoder, value: Any, level: int) -> Any:
     if not is_table(value):
         return None
-    raise Refused("a table inside a value")
+    try:
+        kind, table = _table(value)
+    except TypeError as error:
+        raise Refused(str(error)) from error
+    encoder.tables.append(table)
+    return {"table": [kind, len(encoder.tables) - 1]}
+
+
+def _table(value: Any) -> tuple[str | None, tuple[Any, ...]]:
+    """The kind, unless the metadata has it, and what `_put_columns` makes a list of."""
+    if "pandas" in sys.modules:
+        from ._pandas_in import table_of
+
+        table = table_of(value)
+        if table is not None:
+            return None, (table.metadata, table.rows, tuple(table.columns))
+    if isinstance(value, Frame):
+        return "frame", (None, *value.__arrow_c_array__())
+    kind = "pyarrow"
+    if hasattr(value, "__arrow_c_stream__"):
+        recorded, value = kind_of(value)
+        kind = recorded or kind
+    if (kind or "").startswith("polars"):
+        value = value.rechunk()
+    if hasattr(value, "__arrow_c_array__"):
+        return kind, (None, *value.__arrow_c_array__())
+    schema, batches = _core.stream_batches(value.__arrow_c_stream__())
+    if len(batches) == 1:
+        return kind, (None, schema, batches[0])
+    return kind, (None, *_as_one(value).__arrow_c_array__())
+
+
+def _as_one(value: Any) -> Any:
+    """A table of any number of chunks as one batch."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise TypeError(
+            f"a {type(value).__name__} of several batches inside a value needs pyarrow"
+        ) from None
+    table = pa.table(value)
+    columns = [
+        pa.concat_arrays(column.chunks) if column.num_chunks
+        else pa.array([], column.type)
+        for column in table.columns
+    ]  # fmt: skip
+    if not columns:
+        return pa.RecordBatch.from_struct_array(
+            pa.array([{}] * table.num_rows, pa.struct([]))
+        )
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
 def _from_plotly(encoder: Encoder, value: Any, level: int) -> Any:

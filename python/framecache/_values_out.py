@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ._errors import CorruptError, Error, UnsupportedError
+from ._kinds import value_of
 from ._values_in import extension_tags
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ class Decoder:
     """One value being decoded, from the columns of a frame."""
 
     def __init__(self, frame: Frame, names: list[str], unpickle: Any) -> None:
-        self._frame = frame
-        self._names = names
+        self.frame = frame
+        self.names = names
         self._unpickle = unpickle
         self._small: memoryview | None = None
 
     def column(self, name: str) -> memoryview:
         """The bytes of a column; a view keeps the frame leased."""
-        position = self._names.index(name)
-        _, format, *_, values, _, _, _ = self._frame._column(position)
+        position = self.names.index(name)
+        _, format, *_, values, _, _, _ = self.frame._column(position)
         if format != "Z":
             raise ValueError(f"column {name!r} is not binary")
         return memoryview(b"" if values is None else values)
@@ -245,6 +246,16 @@ def _pandas_timedelta(decoder: Decoder, content: Any) -> Any:
     return pd.Timedelta(np.timedelta64(count, unit))
 
 
+def _table(decoder: Decoder, content: Any) -> Any:
+    kind, number = content
+    position = decoder.names.index(f"table {number:d}")
+    nested = decoder.frame._nested(position)
+    value = value_of(nested, kind)
+    if value is not nested:
+        nested.release()
+    return value
+
+
 def _figure(decoder: Decoder, content: Any) -> Any:
     import plotly.graph_objects as go
 
@@ -295,6 +306,7 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "pandas": _pandas,
     "timestamp": _timestamp,
     "pandas.timedelta": _pandas_timedelta,
+    "table": _table,
     "figure": _figure,
     "extension": _extension,
     "pickle": Decoder.pickle,

@@ -109,3 +109,44 @@ PyObject *core_schema_fields(PyObject *module, PyObject *capsule) {
         return NULL;
     return Py_BuildValue("(NN)", fields, core_metadata_list(schema->metadata));
 }
+
+static PyObject *stream_failed(PyObject *module, struct ArrowArrayStream *stream,
+                               int code) {
+    const char *why = stream->get_last_error(stream);
+    fc_error error = {.code = code};
+
+    snprintf(error.message, sizeof error.message, "the table's stream failed: %s",
+             why ? why : "it does not say why");
+    return core_raise(PyModule_GetState(module), &error, NULL);
+}
+
+/* stream_batches(capsule) -> (schema capsule, [array capsule]); the stream is used up. */
+PyObject *core_stream_batches(PyObject *module, PyObject *capsule) {
+    struct ArrowArrayStream *stream = core_stream_of(capsule);
+    PyObject *list = stream ? PyList_New(0) : NULL, *schema_capsule;
+    struct ArrowSchema schema;
+    int rc;
+
+    if (!list)
+        return NULL;
+    if ((rc = stream->get_schema(stream, &schema))) {
+        Py_DECREF(list);
+        return stream_failed(module, stream, rc);
+    }
+    schema_capsule = core_capsule_schema(&schema);
+    while (schema_capsule) {
+        PyObject *batch = NULL;
+        struct ArrowArray array;
+
+        Py_BEGIN_ALLOW_THREADS rc = stream->get_next(stream, &array);
+        Py_END_ALLOW_THREADS if (!rc && !array.release) return Py_BuildValue(
+            "(NN)", schema_capsule, list);
+        if (rc)
+            stream_failed(module, stream, rc);
+        if (rc || !(batch = core_capsule_array(&array)) || PyList_Append(list, batch))
+            Py_CLEAR(schema_capsule);
+        Py_XDECREF(batch);
+    }
+    Py_DECREF(list);
+    return NULL;
+}

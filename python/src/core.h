@@ -32,6 +32,7 @@ typedef struct core_frame {
     PyObject_HEAD core_state *state;
     fc_frame *frame;
     int64_t first;   /* row 0 is this row of the frame as it was put */
+    int64_t table;   /* 0, or which table inside of a value this is */
     bool is_private; /* its columns may be written to */
     PyObject *memo;  /* of the Python half: what it has read from the schema */
 } core_frame;
@@ -145,6 +146,7 @@ struct ArrowSchema *core_schema_of(PyObject *capsule);
 struct ArrowArray *core_array_of(PyObject *capsule);
 struct ArrowArrayStream *core_stream_of(PyObject *capsule);
 PyObject *core_schema_fields(PyObject *module, PyObject *capsule);
+PyObject *core_stream_batches(PyObject *module, PyObject *capsule);
 PyObject *core_metadata_list(const char *metadata);
 
 /* bits.c, strings.c: functions of the module */

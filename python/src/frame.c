@@ -269,8 +269,10 @@ static PyObject *frame_range(PyObject *op, PyObject *index) {
 static PyObject *derived(core_frame *self, fc_frame *frame, int64_t first) {
     PyObject *result = core_frame_new(self->state, frame, first);
 
-    if (result)
+    if (result) {
         frame_of(result)->is_private = self->is_private;
+        frame_of(result)->table = self->table;
+    }
     return result;
 }
 
@@ -328,8 +330,26 @@ static PyObject *frame_private(PyObject *op, PyObject *unused) {
         return NULL;
     if (fc_frame_private(self->frame, &frame, &error))
         return core_raise(self->state, &error, NULL);
-    if ((result = core_frame_new(self->state, frame, self->first)))
+    if ((result = derived(self, frame, self->first)))
         frame_of(result)->is_private = true;
+    return result;
+}
+
+/* The table in a column of a frame of one row. */
+static PyObject *frame_nested(PyObject *op, PyObject *number) {
+    core_frame *self = frame_of(op);
+    long long index = PyLong_AsLongLong(number);
+    PyObject *result;
+    fc_frame *frame;
+    fc_error error;
+
+    if ((index == -1 && PyErr_Occurred()) || !held(self))
+        return NULL;
+    if (fc_frame_nested(self->frame, index, &frame, &error))
+        return core_raise(self->state, &error, NULL);
+    if ((result = derived(self, frame, 0)))
+        frame_of(result)->table =
+            (int64_t)((uint64_t)self->table * 65536u + (uint64_t)index + 1);
     return result;
 }
 
@@ -529,6 +549,7 @@ static PyMethodDef frame_methods[] = {
     {"_select", frame_select, METH_O, NULL},
     {"_slice", frame_slice, METH_VARARGS, NULL},
     {"_private", frame_private, METH_NOARGS, NULL},
+    {"_nested", frame_nested, METH_O, NULL},
     {"__arrow_c_schema__", frame_c_schema, METH_NOARGS,
      "The schema, as a new `arrow_schema` capsule."},
     {"__arrow_c_array__", (PyCFunction)(void (*)(void))frame_c_array,
@@ -559,6 +580,7 @@ static PyGetSetDef frame_getset[] = {
 
 static PyMemberDef frame_members[] = {
     {"_first", T_LONGLONG, offsetof(core_frame, first), READONLY, NULL},
+    {"_table", T_LONGLONG, offsetof(core_frame, table), READONLY, NULL},
     {"_memo", T_OBJECT, offsetof(core_frame, memo), 0, NULL},
     {0},
 };

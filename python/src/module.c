@@ -111,6 +111,8 @@ static PyMethodDef module_methods[] = {
     {"configure", core_configure, METH_VARARGS, "configure(Frame, make_error)"},
     {"doctor", core_doctor, METH_O, "doctor(dir or None) -> findings"},
     {"schema_make", core_schema_make, METH_O, "schema_make([(name, format)]) -> capsule"},
+    {"stream_batches", core_stream_batches, METH_O,
+     "stream_batches(capsule) -> (schema capsule, [array capsule])"},
     {"schema_fields", core_schema_fields, METH_O,
      "schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], "
      "metadata)"},

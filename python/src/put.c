@@ -217,6 +217,80 @@ static int table_foreign(const char *name, PyObject *column, struct ArrowSchema 
     return 0;
 }
 
+static int table_struct(put_table *table, PyObject *columns, int64_t rows,
+                        const char *metadata, struct ArrowSchema *schema,
+                        struct ArrowArray *array);
+
+/* The struct in a list: (rows, columns) of our own making, or (schema capsule, array
+ * capsule). `metadata`, unless NULL, takes the place of another library's. */
+static int table_inner(put_table *table, PyObject *first, PyObject *second,
+                       const char *metadata, struct ArrowSchema *schema,
+                       struct ArrowArray *array) {
+    struct ArrowSchema *its_schema;
+    struct ArrowArray *its_array;
+    int64_t rows;
+
+    if (PyLong_Check(first)) {
+        rows = PyLong_AsLongLong(first);
+        if (!PyTuple_Check(second))
+            PyErr_SetString(PyExc_TypeError, "columns must be a tuple");
+        return PyErr_Occurred()
+                   ? -1
+                   : table_struct(table, second, rows, metadata, schema, array);
+    }
+    if (!(its_schema = core_schema_of(first)) || !(its_array = core_array_of(second)))
+        return -1;
+    if (strcmp(its_schema->format, "+s") != 0 ||
+        (its_array->null_count && its_array->buffers[0])) {
+        PyErr_SetString(PyExc_TypeError, "a table that is no struct, or has null rows");
+        return -1;
+    }
+    *schema = *its_schema; /* borrowed: the capsule still owns it */
+    *array = *its_array;
+    schema->release = keep_schema;
+    array->release = keep_array;
+    if (metadata)
+        schema->metadata = metadata;
+    return 0;
+}
+
+/* (name, metadata or None, and what table_inner() takes): a list of one row, which is a
+ * table. */
+static int table_nested(put_table *table, PyObject *column, struct ArrowSchema *schema,
+                        struct ArrowArray *array) {
+    const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(column, 0), NULL);
+    PyObject *metadata = PyTuple_GetItem(column, 1);
+    struct ArrowSchema *inner_schema = table_alloc(table, 1, sizeof *inner_schema);
+    struct ArrowArray *inner = table_alloc(table, 1, sizeof *inner);
+    struct ArrowSchema **schema_children = table_alloc(table, 1, sizeof(void *));
+    struct ArrowArray **children = table_alloc(table, 1, sizeof(void *));
+    int64_t *offsets = table_alloc(table, 2, sizeof *offsets);
+    const void **buffers = table_alloc(table, 2, sizeof(void *));
+
+    if (!name || !inner_schema || !inner || !schema_children || !children || !offsets ||
+        !buffers ||
+        table_inner(table, PyTuple_GetItem(column, 2), PyTuple_GetItem(column, 3),
+                    metadata == Py_None ? NULL : PyBytes_AsString(metadata), inner_schema,
+                    inner))
+        return -1;
+    schema_children[0] = inner_schema;
+    children[0] = inner;
+    offsets[1] = inner->length;
+    buffers[1] = offsets;
+    *schema = (struct ArrowSchema){.format = "+L",
+                                   .name = name,
+                                   .n_children = 1,
+                                   .children = schema_children,
+                                   .release = keep_schema};
+    *array = (struct ArrowArray){.length = 1,
+                                 .n_buffers = 2,
+                                 .buffers = buffers,
+                                 .n_children = 1,
+                                 .children = children,
+                                 .release = keep_array};
+    return 0;
+}
+
 /* (name, format, rows, nulls, flags, (buffer or None, ...), dictionary column or None) */
 static int table_own(put_table *table, PyObject *column, struct ArrowSchema *schema,
                      struct ArrowArray *array) {
@@ -251,11 +325,14 @@ static int table_column(put_table *table, PyObject *column, struct ArrowSchema *
         const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(column, 0), NULL);
         return name ? table_foreign(name, column, schema, array) : -1;
     }
+    if (PyTuple_Size(column) == 4)
+        return table_nested(table, column, schema, array);
     return table_own(table, column, schema, array);
 }
 
-static int table_fill(put_table *table, PyObject *columns, int64_t rows,
-                      const char *metadata) {
+static int table_struct(put_table *table, PyObject *columns, int64_t rows,
+                        const char *metadata, struct ArrowSchema *schema,
+                        struct ArrowArray *array) {
     size_t count = (size_t)PyTuple_Size(columns);
     struct ArrowSchema *schemas = table_alloc(table, count, sizeof *schemas);
     struct ArrowArray *arrays = table_alloc(table, count, sizeof *arrays);
@@ -272,18 +349,18 @@ static int table_fill(put_table *table, PyObject *columns, int64_t rows,
                          &arrays[i]))
             return -1;
     }
-    table->schema = (struct ArrowSchema){.format = "+s",
-                                         .name = "",
-                                         .metadata = metadata,
-                                         .n_children = (int64_t)count,
-                                         .children = schema_children,
-                                         .release = keep_schema};
-    table->array = (struct ArrowArray){.length = rows,
-                                       .n_buffers = 1,
-                                       .buffers = no_bitmap,
-                                       .n_children = (int64_t)count,
-                                       .children = array_children,
-                                       .release = keep_array};
+    *schema = (struct ArrowSchema){.format = "+s",
+                                   .name = "",
+                                   .metadata = metadata,
+                                   .n_children = (int64_t)count,
+                                   .children = schema_children,
+                                   .release = keep_schema};
+    *array = (struct ArrowArray){.length = rows,
+                                 .n_buffers = 1,
+                                 .buffers = no_bitmap,
+                                 .n_children = (int64_t)count,
+                                 .children = array_children,
+                                 .release = keep_array};
     return 0;
 }
 
@@ -300,7 +377,8 @@ PyObject *core_put_columns(PyObject *op, PyObject *args) {
         return NULL;
     if (!(columns = PySequence_Tuple(list)))
         return NULL;
-    if (table_fill(&table, columns, rows, PyBytes_AsString(metadata)) == 0 &&
+    if (table_struct(&table, columns, rows, PyBytes_AsString(metadata), &table.schema,
+                     &table.array) == 0 &&
         core_put_options(&put, key, options) == 0)
         result = put_borrowed((core_cache *)op, &put, &table.schema, &table.array);
     table_free(&table);
