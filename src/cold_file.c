@@ -14,6 +14,7 @@
 #define RETRY_NS    1000000000
 #define MAX_DOUBLED 6u
 #define SPILL_TRIES 64
+#define UNFINISHED_S 60 /* an empty file `owner` of this age stays so */
 
 typedef struct place {
     int dir;
@@ -51,8 +52,12 @@ static int write_owner(const fc_cache *cache, const char *parent) {
         return -1;
     int bytes = snprintf(text, sizeof text, "%.39s\n%s\n", cache->control->boot_id,
                          cache->settings.dir);
-    int status = fc__os_write(fd, text, (size_t)bytes, 0);
+    int status = fc__os_write(fd, text, (size_t)bytes, 0), sys_errno = errno;
     fc__fd_close(fd);
+    if (status < 0) { /* half of it would say that the directory is nobody's */
+        fc__os_unlink(AT_FDCWD, name);
+        errno = sys_errno;
+    }
     return status;
 }
 
@@ -68,7 +73,12 @@ static int make_spill(const fc_cache *cache, const char *parent) {
         errno = EPERM;
         return -1;
     }
-    return write_owner(cache, parent);
+    if (write_owner(cache, parent) == 0)
+        return 0;
+    int sys_errno = errno;
+    fc__os_rmdir(AT_FDCWD, parent); /* unless another process is quicker */
+    errno = sys_errno;
+    return -1;
 }
 
 static int make_cold(const fc_cache *cache) {
@@ -122,6 +132,13 @@ uint64_t fc__cold_units(fc_cache *cache, uint32_t record) {
         return fc__spilled_units(&cache->records[record]);
     place p = place_of(cache, record, spilled);
     return fc__os_stat_at(p.dir, p.name, &info) == 0 ? fc__units((uint64_t)info.st_size) : 0;
+}
+
+bool fc__cold_present(const fc_cache *cache, uint32_t record, bool spilled) {
+    place p = place_of(cache, record, spilled);
+    struct stat info;
+    return (!spilled || cache->settings.spill_dir[0]) &&
+           fc__os_stat_at(p.dir, p.name, &info) == 0;
 }
 
 void fc__cold_drop(fc_cache *cache, uint32_t record) {
@@ -292,15 +309,17 @@ static int sweep_one(void *context, const char *name) {
 /* Of this directory's former caches, or of another boot, when every cache is made anew. */
 static bool is_stale(const fc_cache *cache, const char *owner) {
     char expected[4096 + 64], text[4096 + 64];
+    struct stat info;
     int fd = fc__fd_open(AT_FDCWD, owner, O_RDONLY | O_NOFOLLOW, 0);
     if (fd < 0)
         return false;
+    int64_t written = fc__os_stat(fd, &info) == 0 ? info.st_mtime : INT64_MAX;
     ssize_t got = fc__os_read(fd, text, sizeof text - 1, 0);
     fc__fd_close(fd);
     text[got > 0 ? got : 0] = 0;
     const char *line = strchr(text, '\n');
-    if (!line)
-        return false;
+    if (!line) /* being written, or by a process that was killed there */
+        return got == 0 && fc__os_realtime_ns() / 1000000000 - written > UNFINISHED_S;
     snprintf(expected, sizeof expected, "%s\n", cache->settings.dir);
     size_t boot = strnlen(cache->control->boot_id, 39);
     return (size_t)(line - text) != boot || memcmp(text, cache->control->boot_id, boot) ||

@@ -561,6 +561,8 @@ int fc__cold_open(fc_cache *cache, uint32_t record, bool create);
 /* Unlinks it, and gives back what it took of the spill budget. Under the record lock. */
 void fc__cold_drop(fc_cache *cache, uint32_t record);
 uint64_t fc__cold_units(fc_cache *cache, uint32_t record); /* of it on disk */
+/* Whether a file lies under the record's name, whatever its flags say. */
+bool fc__cold_present(const fc_cache *cache, uint32_t record, bool spilled);
 /* True if compressed frames go to the spill directory, and it works. */
 bool fc__spill_ready(fc_cache *cache);
 /* One more failure of the spill directory: nothing goes there for a while. */

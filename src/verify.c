@@ -110,13 +110,6 @@ static void check_settled(check *c, uint32_t number, uint64_t status, const char
                (unsigned long long)(charged * FC__PAGE));
 }
 
-static bool has_cold_file(fc_cache *cache, const char *name) {
-    char path[32];
-    struct stat info;
-    snprintf(path, sizeof path, "cold/%s", name);
-    return fc__os_stat_at(cache->dir, path, &info) == 0;
-}
-
 static void check_record(check *c, uint32_t number) {
     fc_cache *cache = c->cache;
     char name[16];
@@ -134,7 +127,8 @@ static void check_record(check *c, uint32_t number) {
     fc__manifest_name(name, number);
     switch (fc__status_state(status)) {
     case FC__FREE:
-        if ((files_of(cache, number, 16) || has_cold_file(cache, name)) &&
+        if ((files_of(cache, number, 16) || fc__cold_present(cache, number, false) ||
+             fc__cold_present(cache, number, true)) &&
             atomic_load(&record->status) == status)
             report(c, FC_LEVEL_ERROR, name, "clear the cache",
                    "an orphan: files of a free record");

@@ -103,6 +103,18 @@ fc_cache *open_in(const char *dir) {
     return open_with(&options);
 }
 
+fc_options cold_options(const char *dir) {
+    fc_options options = options_in(dir);
+    options.cold = "on";
+    options.reclaim_wait = "30s"; /* else a slow machine drops what it has no time for */
+    return options;
+}
+
+fc_cache *open_cold(const char *dir) {
+    fc_options options = cold_options(dir);
+    return open_with(&options);
+}
+
 /* ---- Frames ---- */
 
 static void no_release_schema(struct ArrowSchema *schema) {
@@ -203,6 +215,40 @@ fc_frame *must_get(fc_cache *cache, const char *key, int64_t rows, int64_t first
     }
     CHECK(are_numbers(frame, rows, first));
     return frame;
+}
+
+void get_and_release(fc_cache *cache, const char *key, int64_t rows, int64_t first) {
+    fc_frame_release(must_get(cache, key, rows, first));
+}
+
+bool is_cold(fc_cache *cache, const char *key) {
+    fc_info info = {.size = sizeof info};
+    fc_cursor *cursor;
+    bool cold = false;
+
+    CHECK(fc_cursor_open(cache, fc_str(key), &cursor, NULL) == 0);
+    while (fc_cursor_next(cursor, &info, NULL) == 0)
+        if (info.key.size == strlen(key))
+            cold = info.cold;
+    fc_cursor_close(cursor);
+    return cold;
+}
+
+fc__reclaimed demote(fc_cache *cache, const char *key) {
+    uint32_t slot;
+    fc__hash hash = fc__hash_key(fc_str(key));
+    uint64_t word = fc__index_find(cache, hash, &slot);
+
+    if (!word)
+        return FC__GONE;
+    fc__table_drop_key(cache, hash, word);
+    return fc__demote(cache, fc__word_record(word),
+                      fc__status(FC__LIVE, fc__word_generation(word)));
+}
+
+void must_demote(fc_cache *cache, const char *key) {
+    CHECK(demote(cache, key) == FC__DONE);
+    CHECK(is_cold(cache, key));
 }
 
 int64_t must_miss(fc_cache *cache, const char *key, fc_miss why) {

@@ -47,6 +47,9 @@ void remove_tree(const char *path);
 /* Threads, janitor and cold tier off, 64 MiB, 256 records: what most tests want. */
 fc_options options_in(const char *dir);
 fc_cache *open_in(const char *dir);
+/* The same with the cold tier, and time to compress on a slow machine. */
+fc_options cold_options(const char *dir);
+fc_cache *open_cold(const char *dir);
 fc_cache *open_with(const fc_options *options);
 
 /* ---- Frames of numbers: row i of column v is first + i, of column w its negative ----
@@ -60,6 +63,11 @@ int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
 bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first);
 void must_put(fc_cache *cache, const char *key, int64_t rows, int64_t first);
 fc_frame *must_get(fc_cache *cache, const char *key, int64_t rows, int64_t first);
+void get_and_release(fc_cache *cache, const char *key, int64_t rows, int64_t first);
+bool is_cold(fc_cache *cache, const char *key);
+/* Compresses this very frame, as eviction does it. FC__GONE: there is none. */
+fc__reclaimed demote(fc_cache *cache, const char *key);
+void must_demote(fc_cache *cache, const char *key);
 /* FC_E_MISS with this reason; returns the age. */
 int64_t must_miss(fc_cache *cache, const char *key, fc_miss why);
 uint64_t sequence_of(const fc_frame *frame);

@@ -73,7 +73,7 @@ static void without_anything_all_defaults_stand(void **state) {
     assert_true(settings.janitor);
     assert_int_equal(settings.flight_max_ms, 60000);
     assert_int_equal(settings.reclaim_wait_ms, 250);
-    assert_false(settings.cold);
+    assert_true(settings.cold);
     assert_string_equal(settings.spill_dir, "");
     assert_int_equal(settings.spill_budget_bytes, 10ull << 30);
     for (int i = 0; i < FC__SETTING_COUNT; i++)
@@ -114,7 +114,7 @@ static void each_variable_is_read_under_its_own_name(void **state) {
                  {"FRAMECACHE_JANITOR", "off", FC__SETTING_janitor},
                  {"FRAMECACHE_FLIGHT_MAX", "2s", FC__SETTING_flight_max},
                  {"FRAMECACHE_RECLAIM_WAIT", "1s", FC__SETTING_reclaim_wait},
-                 {"FRAMECACHE_COLD", "on", FC__SETTING_cold},
+                 {"FRAMECACHE_COLD", "off", FC__SETTING_cold},
                  {"FRAMECACHE_SPILL_DIR", "/tmp/spill", FC__SETTING_spill_dir},
                  {"FRAMECACHE_SPILL_BUDGET", "1GiB", FC__SETTING_spill_budget}};
     fc__settings settings;

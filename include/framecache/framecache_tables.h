@@ -41,7 +41,7 @@
     X(janitor, "on or off", "on")                                                       \
     X(flight_max, "duration to wait for another's compute", "60s")                      \
     X(reclaim_wait, "duration a put waits for memory to come free", "250ms")            \
-    X(cold, "on or off: compress before dropping", "off")                               \
+    X(cold, "on or off: compress before dropping", "on")                                \
     X(spill_dir, "absolute path of a directory for compressed frames, or none", "none") \
     X(spill_budget, "bytes", "10GiB")
 

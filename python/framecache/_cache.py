@@ -51,7 +51,7 @@ class Cache(_core.Cache, Computing):
     pool : int or str, optional
         Bytes, or percent of the budget, kept for recycling.
     cold : bool, optional
-        Whether frames are compressed before they are dropped.
+        Whether frames are compressed before they are dropped (they are).
     spill_dir : path, optional
         Where compressed frames go: an absolute path, on a disk perhaps.
     spill_budget : int or str, optional

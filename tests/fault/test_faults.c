@@ -3,18 +3,46 @@
  * the cache verifies clean; the same works when tried again; no descriptor stays open. */
 #include "support_proc.h"
 
+#include <dirent.h>
+
 #define BIG 131072 /* rows: two segments of 1 MiB */
 
 typedef struct fixture {
     fc_cache *cache; /* NULL: the scenario opens it */
     const char *dir;
+    bool cold, spills;
 } fixture;
 
 typedef int (*scenario)(fixture *f, fc_error *error);
 
-static fc_cache *open_plain(const char *dir) {
-    fc_options options = options_in(dir);
+static const char *spill_dir(void) {
+    static const char *path;
+    if (!path)
+        path = private_dir();
+    return path;
+}
+
+static int spill_entries(void) {
+    int count = 0;
+    DIR *entries = opendir(spill_dir());
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        count += entry->d_name[0] != '.';
+    if (entries)
+        closedir(entries);
+    return count;
+}
+
+static fc_options options_of(const fixture *f) {
+    fc_options options = options_in(f->dir);
     options.checksum = "commit";
+    options.cold = f->cold ? "on" : "off";
+    options.spill_dir = f->spills ? spill_dir() : NULL;
+    options.reclaim_wait = f->cold ? "30s" : NULL; /* else a slow machine drops frames */
+    return options;
+}
+
+static fc_cache *open_plain(const fixture *f) {
+    fc_options options = options_of(f);
     return open_with(&options);
 }
 
@@ -219,6 +247,86 @@ static int keep_house(fixture *f, fc_error *error) {
     return status ? status : fc_cache_tick(f->cache, FC_TICK_FULL, NULL, error);
 }
 
+/* ---- The cold tier ---- */
+
+#define COLD_ROWS ((int64_t)12000) /* 192,000 bytes, of which most can go */
+
+static int get_big(fixture *f, const char *key, fc_error *error) {
+    fc_frame *frame;
+    const fc_column *v = NULL, *w = NULL;
+    int status = fc_get(f->cache, fc_str(key), 0, &frame, error);
+
+    if (status)
+        return status;
+    if (!(status = fc_frame_column(frame, "v", FC_TYPE_INT64, &v, error)) &&
+        !(status = fc_frame_column(frame, "w", FC_TYPE_INT64, &w, error)))
+        assert_true(are_numbers(frame, COLD_ROWS, 5));
+    fc_frame_release(frame);
+    return status;
+}
+
+static long moves; /* demotions that came to their end */
+
+/* A demotion that fails is no error, and leaves the frame as it was. */
+static int there_and_back(fixture *f, fc_error *error) {
+    int status = put_numbers(f->cache, fc_str("cold"), COLD_ROWS, 5, NULL, NULL, error);
+
+    for (int i = 0; i < 2 && !status; i++) { /* the second into recycled files */
+        moves += demote(f->cache, "cold") == FC__DONE;
+        status = get_big(f, "cold", error);
+    }
+    moves += !status && demote(f->cache, "cold") == FC__DONE;
+    return status ? status : fc_delete(f->cache, fc_str("cold"), error);
+}
+
+static int with_cold(fixture *f, int (*run)(fixture *, fc_error *), fc_error *error) {
+    fc_options options = options_of(f);
+    int status = fc_cache_open(&f->cache, &options, error);
+
+    if (status)
+        return status;
+    status = run(f, error);
+    fc_cache_close(f->cache);
+    f->cache = NULL;
+    return status;
+}
+
+static int move_cold(fixture *f, fc_error *error) {
+    f->cold = true;
+    return with_cold(f, there_and_back, error);
+}
+
+static int move_spilled(fixture *f, fc_error *error) {
+    f->cold = f->spills = true;
+    return with_cold(f, there_and_back, error);
+}
+
+/* Each put compresses what was put before. */
+static int put_where_others_compress(fixture *f, fc_error *error) {
+    char name[16], budget[32];
+    snprintf(budget, sizeof budget, "%llu",
+             (unsigned long long)(f->cache->control_bytes + 3 * COLD_ROWS * 16));
+    int status = fc_cache_set_budget(f->cache, budget, error);
+
+    for (int i = 0; i < 4 && !status; i++) {
+        snprintf(name, sizeof name, "room-%d", i);
+        status = put_numbers(f->cache, fc_str(name), COLD_ROWS, 5, NULL, NULL, error);
+    }
+    for (int i = 0; i < 4 && !status; i++) {
+        snprintf(name, sizeof name, "room-%d", i);
+        if (fc_contains(f->cache, fc_str(name), error) == 0)
+            status = get_big(f, name, error);
+    }
+    moves += (long)stats_of(f->cache).demoted;
+    uint64_t count;
+    return status ? status : fc_cache_clear(f->cache, &count, error);
+}
+
+static int compressing_put(fixture *f, fc_error *error) {
+    f->cold = true;
+    return with_cold(f, put_where_others_compress, error);
+}
+
 /* ---- One failure at a time ---- */
 
 static void check_error(const char *kind, long n, int status, const fc_error *error) {
@@ -231,8 +339,9 @@ static void check_error(const char *kind, long n, int status, const fc_error *er
 }
 
 static void must_work_again(const char *kind, long n, scenario run, fixture *f) {
+    long before = moves;
     fc_error error = {0};
-    fc_cache *cache = f->cache ? f->cache : open_plain(f->dir);
+    fc_cache *cache = f->cache ? f->cache : open_plain(f);
     const char *found;
 
     if (fc_cache_tick(cache, FC_TICK_FULL, NULL, &error))
@@ -244,6 +353,10 @@ static void must_work_again(const char *kind, long n, scenario run, fixture *f) 
         fc_cache_close(cache);
     if (run(f, &error))
         fail_msg("%s %ld: does not work again: %s", kind, n, error.message);
+    if (f->spills && spill_entries() > 1)
+        fail_msg("%s %ld: a former cache's spill directory stays", kind, n);
+    if (f->cold && moves == before)
+        fail_msg("%s %ld: nothing is compressed any more", kind, n);
 }
 
 /* A failure that the engine gets round (another record, no recycling) is no error. */
@@ -256,7 +369,7 @@ static long fail_each(int kind, scenario run, bool opens) {
         fc_error error = {0};
         int before = count_descriptors();
         if (!opens)
-            f.cache = open_plain(f.dir);
+            f.cache = open_plain(&f);
         fc__fault_set(kind, n);
         int status = run(&f, &error);
         long passed = fc__fault_set(kind, 0);
@@ -299,6 +412,9 @@ SCENARIO(build_strings, false)
 SCENARIO(walk, false)
 SCENARIO(private_copy, false)
 SCENARIO(keep_house, false)
+SCENARIO(move_cold, true)
+SCENARIO(move_spilled, true)
+SCENARIO(compressing_put, true)
 
 #define BOTH(name)                                                                       \
     cmocka_unit_test(name##_survives_each_failing_system_call),                          \
@@ -311,6 +427,7 @@ int main(void) {
         BOTH(evicting_put),  BOTH(delete_key),   BOTH(clear_all),
         BOTH(build_small),   BOTH(build_big),    BOTH(build_strings),
         BOTH(walk),          BOTH(private_copy), BOTH(keep_house),
+        BOTH(move_cold),     BOTH(move_spilled), BOTH(compressing_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,18 +270,11 @@ static void delete_one(worker *w, int key) {
     raise_to(&all->floor[key], seen + 1);
 }
 
-/* As making room does it, but of any key. */
 static void compress_one(worker *w, int key) {
     char name[16];
-    uint32_t slot;
-    fc__hash hash = fc__hash_key(name_of(name, key));
-    uint64_t word = fc__index_find(w->cache, hash, &slot);
 
-    if (!word)
-        return;
-    fc__table_drop_key(w->cache, hash, word);
-    if (fc__demote(w->cache, fc__word_record(word),
-                   fc__status(FC__LIVE, fc__word_generation(word))) == FC__DONE)
+    name_of(name, key);
+    if (demote(w->cache, name) == FC__DONE)
         all->count.demotes++;
 }
 
