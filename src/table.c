@@ -9,6 +9,9 @@
 #include <sched.h>
 #include <string.h>
 
+#define RECLAIM_TRIES    20
+#define RECLAIM_PAUSE_NS 50000
+
 static inline fc__shard *shard_of(const fc_cache *cache, fc__hash hash) {
     return &cache->shards[hash.low >> 20 & (FC__SHARDS - 1)];
 }
@@ -243,6 +246,19 @@ uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only) {
     return count;
 }
 
+/* Two that let go of a dead frame at once: who comes first to its record finds the other's
+ * lease, so the other, whose lease has gone, must not be put off by that one's lock. */
+static fc__reclaimed reclaim_dead(const fc__handle *handle) {
+    uint64_t status = fc__status(FC__LIVE, fc__word_generation(handle->word));
+    fc__reclaimed result;
+    int tries = 0;
+    while ((result = fc__reclaim_record(handle->cache, handle->record, status,
+                                        FC__RECLAIM_POOL, FC_MISS_DELETED)) == FC__BUSY &&
+           !handle->cache->read_only && ++tries < RECLAIM_TRIES)
+        fc__os_sleep_ns(RECLAIM_PAUSE_NS);
+    return result;
+}
+
 void fc__handles_free(fc__handle *list) {
     while (list) {
         fc__handle *handle = list;
@@ -251,11 +267,7 @@ void fc__handles_free(fc__handle *list) {
         if (handle->base) {
             fc__private_forget(handle);
             fc__handle_release(handle->base);
-        } else if (!current(handle) &&
-                 fc__reclaim_record(cache, handle->record,
-                                    fc__status(FC__LIVE,
-                                               fc__word_generation(handle->word)),
-                                    FC__RECLAIM_POOL, FC_MISS_DELETED) == FC__LEASED)
+        } else if (!current(handle) && reclaim_dead(handle) == FC__LEASED)
             fc__notice(cache); /* idle elsewhere, perhaps */
         fc__handle_free_frame(handle);
         fc__free(handle);

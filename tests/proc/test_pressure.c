@@ -218,10 +218,49 @@ static void read_on(void *context) {
     fc_cache_close(cache);
 }
 
+/* Whether each thread of these processes sleeps: none waits for a core, or is at work. */
+static bool all_sleep(const pid_t *pids, int count) {
+    char path[300], line[512];
+    bool asleep = true;
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "/proc/%d/task", (int)pids[i]);
+        DIR *tasks = opendir(path);
+        CHECK(tasks);
+        for (struct dirent *task; asleep && (task = readdir(tasks));) {
+            if (task->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pids[i], task->d_name);
+            FILE *file = fopen(path, "r");
+            const char *name_end = file && fgets(line, sizeof line, file)
+                                       ? strrchr(line, ')')
+                                       : NULL;
+            asleep = name_end && name_end[2] == 'S';
+            if (file)
+                fclose(file);
+        }
+        closedir(tasks);
+    }
+    return asleep;
+}
+
+/* Of replaced frames, at a moment when every reader and watcher has done what it was woken
+ * for: one without a core holds on for as long as it has none, which is no fault of ours. */
+static uint64_t zombies_at_rest(fc_cache *cache, const pid_t *pids, int count) {
+    for (int64_t end = now_ms() + 60000;;) {
+        CHECK(now_ms() < end);
+        if (all_sleep(pids, count)) {
+            uint64_t zombies = stats_of(cache).zombie_bytes;
+            if (zombies < 3 * BYTES || all_sleep(pids, count))
+                return zombies;
+        }
+        sleep_ms(1);
+    }
+}
+
 static void a_key_replaced_all_the_time_under_readers_leaves_few_zombies(void **state) {
     audience *a = shared_memory(sizeof *a);
     pid_t readers[8];
-    uint64_t most = 0;
+    uint64_t most = 0, most_at_rest = 0;
     (void)state;
     a->dir = private_dir();
     fc_options options = threaded(a->dir);
@@ -234,19 +273,17 @@ static void a_key_replaced_all_the_time_under_readers_leaves_few_zombies(void **
         must_put(cache, "key", ROWS, i);
         sleep_ms(100);
         uint64_t zombies = stats_of(cache).zombie_bytes;
-        /* A reader or watcher that has no core just now holds on for longer. */
-        for (int wait = 0; zombies >= 3 * BYTES && wait < 500; wait++) {
-            sleep_ms(10);
-            zombies = stats_of(cache).zombie_bytes;
-        }
         most = zombies > most ? zombies : most;
+        zombies = zombies_at_rest(cache, readers, 8);
+        most_at_rest = zombies > most_at_rest ? zombies : most_at_rest;
         assert_true(zombies < 3 * BYTES);
     }
     atomic_store(&a->stop, 1);
     for (int i = 0; i < 8; i++)
         must_end(readers[i]);
-    print_message("%llu reads, most zombie bytes %llu\n",
-                  (unsigned long long)atomic_load(&a->reads), (unsigned long long)most);
+    print_message("%llu reads, most zombie bytes %llu, with nobody at work %llu\n",
+                  (unsigned long long)atomic_load(&a->reads), (unsigned long long)most,
+                  (unsigned long long)most_at_rest);
     assert_true(atomic_load(&a->reads) > 100);
     must_be_clean(cache);
     assert_int_equal(stats_of(cache).zombie_bytes, 0);
