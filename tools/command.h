@@ -36,6 +36,7 @@ void print_help(void);
 const command *parse_arguments(cmd_request *out, int count, char **words, int *status);
 
 int run_stat(const cmd_request *request);
+int run_holders(const cmd_request *request);
 int run_ls(const cmd_request *request);
 int run_show(const cmd_request *request);
 int run_rm(const cmd_request *request);

@@ -12,6 +12,7 @@ const command commands[] = {
      run_ls},
     {"show", "KEY", "a frame: columns and first rows (--rows N, 5)", 1, 1,
      "--escaped --rows", run_show},
+    {"holders", "", "which process holds which frame", 0, 0, "", run_holders},
     {"rm", "KEY...", "delete frames; readers keep what they hold", 1, INT_MAX,
      "--escaped", run_rm},
     {"clear", "", "delete all frames", 0, 0, "", run_clear},

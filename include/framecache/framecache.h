@@ -43,7 +43,8 @@
  *
  * - A frame that you hold cannot be evicted, and one replaced meanwhile stays in memory
  *   (a "zombie"). Hold frames for a request, not for ever: fc_get() costs nanoseconds.
- *   FC_E_BUDGET says how many bytes are leased and how many are zombies.
+ *   FC_E_BUDGET says how many bytes are leased and how many are zombies, `framecache
+ *   holders` which process holds them.
  * - Columns are mapped read-only: a store is a crash. To write, use fc_frame_private();
  *   the pages you then dirty are memory of your own, outside the budget.
  * - Never edit or truncate files in the directory: readers would die of SIGBUS. Use
@@ -493,6 +494,22 @@ FC_API int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out,
                           fc_error *error);
 FC_API int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error);
 FC_API void fc_cursor_close(fc_cursor *cursor);
+
+/* Who holds frames: each process that maps one, as /proc tells; nobody is disturbed. An
+ * idle mapping, which its process gives up when memory is short, cannot be told from one
+ * in use. *all (or NULL): false if there may be others, in another pid namespace or of
+ * another user. Non-zero from the callback ends the walk with that result. Errors:
+ * UNSUPPORTED (no /proc), NOMEM. [waits] */
+typedef struct fc_holder {
+    fc_bytes key;        /* data NULL: replaced or deleted since, but still held */
+    int64_t pid;
+    const char *command; /* its command line, cut; "" if that cannot be read */
+    uint64_t bytes;      /* of the frame; without a key, as far as it is mapped */
+    uint32_t record;     /* its file is <dir>/frames/<record> */
+} fc_holder;
+typedef int (*fc_holder_fn)(void *context, const fc_holder *holder);
+FC_API int fc_cache_holders(fc_cache *cache, fc_holder_fn each, void *context, bool *all,
+                            fc_error *error);
 
 /* Counters (C) and gauges (G) of the whole cache, and gauges of this process (P).
  * Processes add theirs about once a second; one that is killed loses its last second. */

@@ -280,6 +280,12 @@ class Finding(TypedDict):
     text: str
     remedy: str | None
 
+class Holder(TypedDict):
+    key: str | None  # None: replaced or deleted, but still held
+    pid: int
+    command: str
+    bytes: int
+
 class _Store:
     """What a Cache and a Namespace have in common."""
 
@@ -446,6 +452,7 @@ class Cache(_Store):
     def namespace(self, name: str) -> Namespace: ...
     def stats(self) -> dict[str, int | str]: ...  # the fields of fc_stats
     def verify(self, *, data: bool = False) -> list[Finding]: ...
+    def holders(self) -> list[Holder]: ...  # `framecache holders`
     def collect(self) -> None: ...  # `framecache gc`
     def tick(self) -> float: ...  # seconds until the next is due
     def close(self) -> None: ...

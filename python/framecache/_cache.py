@@ -352,6 +352,21 @@ class Cache(_core.Cache, Computing):
         """Check everything, and with `data` the checksums; returns what was found."""
         return self._verify(data)
 
+    def holders(self) -> list[dict[str, Any]]:
+        """Which process holds which frame, as far as ``/proc`` shows it.
+
+        Returns
+        -------
+        list of dict
+            ``key`` (None: replaced or deleted, but still held), ``pid``, ``command``,
+            ``bytes``, sorted by key and pid. A process that maps a frame holds it, also
+            one that keeps it mapped for the next use and gives it up when memory is
+            short. Processes of other users and other pid namespaces are not shown.
+        """
+        found = self._holders()[0]
+        found.sort(key=lambda held: (held["key"] is None, held["key"] or "", held["pid"]))
+        return found
+
     def collect(self) -> None:
         """Do all the housekeeping there is, and empty the pool: ``framecache gc``."""
         self._tick(True)

@@ -507,6 +507,7 @@ static PyMethodDef cache_methods[] = {
     {"_set_budget", cache_set_budget, METH_O, "_set_budget(text)"},
     {"_wait", cache_wait, METH_VARARGS, "_wait(key, sequence, timeout_ms) -> bool"},
     {"_verify", core_cache_verify, METH_O, "_verify(data) -> findings"},
+    {"_holders", core_cache_holders, METH_NOARGS, "_holders() -> (holders, all)"},
     {"_cursor", core_cache_cursor, METH_O, "_cursor(prefix)"},
     {"_next", core_cache_next, METH_O, "_next(cursor) -> info or None"},
     {"_put_stream", core_put_stream, METH_VARARGS, NULL},

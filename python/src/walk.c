@@ -31,6 +31,54 @@ PyObject *core_cache_verify(PyObject *op, PyObject *data) {
     return core_raise(self->state, &error, NULL);
 }
 
+/* ---- Holders ---- */
+
+typedef struct gathering {
+    PyObject *list;
+    PyThreadState *released; /* the GIL's, between calls */
+} gathering;
+
+static int gather_holder(void *context, const fc_holder *holder) {
+    gathering *g = context;
+    PyObject *key, *item = NULL;
+
+    PyEval_RestoreThread(g->released);
+    key = holder->key.data ? core_key_text(holder->key) : Py_NewRef(Py_None);
+    if (key)
+        item = Py_BuildValue("{s:N,s:L,s:N,s:K}", "key", key, "pid",
+                             (long long)holder->pid, "command",
+                             PyUnicode_DecodeFSDefault(holder->command), "bytes",
+                             (unsigned long long)holder->bytes);
+    int failed = !item || PyList_Append(g->list, item);
+    Py_XDECREF(item);
+    g->released = PyEval_SaveThread();
+    return failed;
+}
+
+/* _holders() -> ([{key, pid, command, bytes}], whether these are all) */
+PyObject *core_cache_holders(PyObject *op, PyObject *unused) {
+    core_cache *self = (core_cache *)op;
+    gathering g = {.list = PyList_New(0)};
+    fc_cache *cache;
+    fc_error error;
+    bool all;
+    int rc;
+
+    (void)unused;
+    if (!g.list || !(cache = core_cache_enter(self))) {
+        Py_XDECREF(g.list);
+        return NULL;
+    }
+    g.released = PyEval_SaveThread();
+    rc = fc_cache_holders(cache, gather_holder, &g, &all, &error);
+    PyEval_RestoreThread(g.released);
+    core_cache_leave(self);
+    if (!rc && !PyErr_Occurred())
+        return Py_BuildValue("(NO)", g.list, all ? Py_True : Py_False);
+    Py_DECREF(g.list);
+    return PyErr_Occurred() ? NULL : core_raise(self->state, &error, NULL);
+}
+
 /* ---- The walk over all frames ---- */
 
 typedef struct frame_walk {

@@ -17,7 +17,14 @@ def public(body: list[ast.stmt]) -> dict[str, ast.stmt]:
     return {node.name: node for node in body if isinstance(node, kinds)}
 
 
-HELPERS = {"ArrowStream", "ArrowArray", "ArrowSchema", "Info", "Finding"}  # types only
+HELPERS = {
+    "ArrowStream",
+    "ArrowArray",
+    "ArrowSchema",
+    "Info",
+    "Finding",
+    "Holder",
+}  # types
 HELPERS |= {"CacheInfo", "_Memoize", "_Store"}
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from harness import TOOL, Tool, clean_environment, parse
 
-COMMANDS = ["stat", "ls", "show", "rm", "clear", "verify", "gc", "doctor", "version"]
+COMMANDS = ["stat", "ls", "show", "holders", "rm", "clear", "verify", "gc", "doctor"]
+COMMANDS += ["version"]
 WITH_OPERAND = {"show": ["k"], "rm": ["k"]}
 
 
