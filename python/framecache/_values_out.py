@@ -313,6 +313,42 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
 }
 
 
+# Tags that need nothing but their content.
+_QUICK = {
+    tag: _DECODERS[tag]
+    for tag in (
+        "dict", "tuple", "set", "frozenset", "int", "float", "complex", "date",
+        "datetime", "time", "timedelta", "decimal", "uuid",
+    )
+}  # fmt: skip
+
+
+class _Slow(Exception):
+    """A tag that needs the frame."""
+
+
+def _quick_hook(node: dict[str, Any]) -> Any:
+    if len(node) == 1:
+        for tag, content in node.items():
+            made = _QUICK.get(tag)
+            if made is not None:
+                return made(None, content)  # type: ignore[arg-type]
+    raise _Slow
+
+
+_quick_scan = json.JSONDecoder(object_hook=_quick_hook).scan_once  # made once
+
+
+def _tree_value(tree: str, decoder: Decoder) -> Any:
+    try:
+        value, end = _quick_scan(tree, 0)
+        if end == len(tree):
+            return value
+    except (_Slow, StopIteration):
+        pass
+    return json.loads(tree, object_hook=decoder.hook)
+
+
 def decode(frame: Frame, names: list[str], unpickle: Callable[[bytes], Any]) -> Any:
     """The value in a frame.
 
@@ -326,7 +362,7 @@ def decode(frame: Frame, names: list[str], unpickle: Callable[[bytes], Any]) -> 
     decoder = Decoder(frame, names, unpickle)
     try:
         tree = str(decoder.column("tree"), "utf-8")
-        return json.loads(tree, object_hook=decoder.hook)
+        return _tree_value(tree, decoder)
     except _Passed as passed:
         raise passed.error from passed.error.__cause__
     except Error:
