@@ -233,7 +233,8 @@ class Cache(_core.Cache, Computing):
             return self._put_array(key, options, *value.__arrow_c_array__())
         raise TypeError(
             f"a {type(value).__name__} is no table: put takes pandas objects and what "
-            "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB)"
+            "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB); "
+            "put_value takes other values"
         )
 
     def add(
