@@ -94,11 +94,29 @@ def init(
     if _store.of_app(app) is not None:
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)
-    if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
-        _route.install(app, route, _reader(store), authorize, limits)
-    _session.install(app)
+    if hasattr(app, "_initialized_server"):
+        _serve(app, store, limits)
+    else:  # Dash(server=False): app.init_app(server) comes later
+        _serve_later(app, store, limits)
     _store.attach(app, store)
     _bind.adopt(app)
+
+
+def _serve(app: Dash, store: Store, limits: Limits | None) -> None:
+    if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
+        _route.install(app, store.route, _reader(store), store.authorize, limits)
+    _session.install(app)
+
+
+def _serve_later(app: Dash, store: Store, limits: Limits | None) -> None:
+    init_app = app.init_app
+
+    def init_and_serve(*args: Any, **kwargs: Any) -> None:
+        init_app(*args, **kwargs)
+        del app.init_app  # the class's again
+        _serve(app, store, limits)
+
+    app.init_app = init_and_serve  # type: ignore[method-assign]
 
 
 def _reader(store: Store) -> Callable[[str, Any], Any]:
@@ -110,7 +128,7 @@ def _reader(store: Store) -> Callable[[str, Any], Any]:
 
 
 def read(token: str, *, default: Any = _RAISE) -> Any:
-    """The value of a token, within a request of one's own routes.
+    """The value of a token, within a request of one's own routes or a callback.
 
     Raises
     ------
@@ -125,7 +143,7 @@ def read(token: str, *, default: Any = _RAISE) -> Any:
     if not _store.is_token(token):
         raise ValueError("not a token of framecache.dash")
     try:
-        return store.fetch(token, _session.of_request(), "token")
+        return store.fetch(token, _session.current(), "token")
     except StoreMiss:
         if default is _RAISE:
             raise

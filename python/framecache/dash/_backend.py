@@ -84,7 +84,7 @@ class FrameCacheBackend:
         session = ""
         store = _store.current()
         if store is not None and store.session_check:
-            session = _session.of_request() or ""
+            session = _session.current() or ""
         what = f"{session}\0{key}".encode("utf-8", "surrogateescape")
         return _KEYS + hashlib.sha256(what).hexdigest()
 

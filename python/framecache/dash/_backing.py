@@ -177,9 +177,9 @@ class Slots:
             return names[1:], []
         if backing.limits_lives:
             return names[1:], [bytes.fromhex(names[0])]
-        now = time.time()
-        waiting = [f"{names[0]}@{now:.3f}", *names[1:]]
-        due = [text for text in waiting if now - float(text[33:]) >= self._grace]
+        now = int(time.time() * 1000)
+        waiting = [f"{names[0]}@{now}", *names[1:]]
+        due = [text for text in waiting if now - int(text[33:]) >= self._grace * 1000]
         kept = [text for text in waiting if text not in due]
         return kept, [bytes.fromhex(text[:32]) for text in due]
 

@@ -25,6 +25,7 @@ from ._plan import Defaults, Plan
 from ._store import StoreMiss
 
 _MARK = "__framecache_bound__"
+_BEGUN = "framecache_begun"
 
 
 class Bound:
@@ -48,8 +49,9 @@ class Bound:
         """What to do about the call that Dash makes now; None: nothing."""
         context = context_value.get()
         store = _store.of_context(context) if context else None
-        if store is None:
+        if store is None or context.get(_BEGUN):
             return None
+        context[_BEGUN] = True  # once: a thread may keep the context of its last call
         call = Call(store, context)
         call.watch_props()
         return call

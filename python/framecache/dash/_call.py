@@ -28,7 +28,7 @@ class Call:
     def __init__(self, store: Store, context: Any) -> None:
         self.store = store
         self.context = context
-        self.session = _session.of_context(context)
+        self.session = _session.of_call(context)
         self.page = _session.page_of(context)
         self.kept: list[tuple[str, Trail]] = []  # the tokens made, and of what
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from dash import Dash
+from dash._callback_context import context_value
 
 COOKIE = "framecache_session"
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{22,64}\Z")
@@ -25,6 +26,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _cookies: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.ContextVar(
     "framecache_dash_cookies", default=None
 )
+_app: contextvars.ContextVar[Dash | None] = contextvars.ContextVar(
+    "framecache_dash_app", default=None
+)
 
 
 def valid(cookie: object) -> str | None:
@@ -32,24 +36,53 @@ def valid(cookie: object) -> str | None:
     return cookie if isinstance(cookie, str) and _SHAPE.match(cookie) else None
 
 
-def of_request() -> str | None:
-    """The session of the request that is being answered, on any server."""
+def _requests_cookies() -> Mapping[str, str] | None:
+    """The cookies of the request that is being answered, on any server."""
     cookies = _cookies.get()
     if cookies is not None:
-        return valid(cookies.get(COOKIE))
+        return cookies
     try:
         from flask import has_request_context, request
     except ImportError:
         return None
-    return valid(request.cookies.get(COOKIE)) if has_request_context() else None
+    return request.cookies if has_request_context() else None
 
 
-def of_context(context: Mapping[str, Any]) -> str | None:
-    """The session of a callback, in a background worker too."""
-    cookies = context.get("cookies")
+def app_of_request(apps: list[Dash]) -> Dash | None:
+    """Which of the apps, on any server, is asked by the request; or shares its server."""
+    if _app.get() is not None:
+        return _app.get()
+    try:
+        from flask import current_app, has_request_context, request
+    except ImportError:
+        return None
+    if not has_request_context():
+        return None
+    server = current_app._get_current_object()  # type: ignore[attr-defined]
+    here = [app for app in apps if app.server is server]
+    asked = [app for app in here if request.path.startswith(_prefix(app))]
+    return max(asked or here, key=lambda app: len(_prefix(app)), default=None)
+
+
+def _prefix(app: Dash) -> str:
+    return app.config.routes_pathname_prefix or "/"
+
+
+def of_call(context: Mapping[str, Any]) -> str | None:
+    """The session of a callback; in a background worker, of who started it.
+
+    A request's own cookies come first: where Dash calls coroutines from Flask, a thread
+    goes on with the context of the last callback that it ran.
+    """
+    cookies = _requests_cookies()
     if cookies is None:
-        return of_request()
+        cookies = context.get("cookies") or {}
     return valid(cookies.get(COOKIE))
+
+
+def current() -> str | None:
+    """The session of the request, or of the background callback, that is under way."""
+    return of_call(context_value.get() or {})
 
 
 def page_of(context: Mapping[str, Any]) -> bytes:
@@ -65,7 +98,7 @@ def page_of(context: Mapping[str, Any]) -> bytes:
 
 def _wanted(app: Dash, method: str, path: str, kind: str) -> bool:
     """Whether the answer is a page of the app, or its layout."""
-    prefix = app.config.routes_pathname_prefix or "/"
+    prefix = _prefix(app)
     if method != "GET" or not path.startswith(prefix):
         return False
     return kind.startswith("text/html") or path == f"{prefix}_dash-layout"
@@ -123,12 +156,13 @@ class _Middleware:
             await self.app(scope, receive, send)
             return
         cookies = _parsed(scope)
-        token = _cookies.set(cookies)
+        token, asked = _cookies.set(cookies), _app.set(self._dash)
         known = valid(cookies.get(COOKIE)) is not None
         try:
             await self.app(scope, receive, send if known else self._giving(scope, send))
         finally:
             _cookies.reset(token)
+            _app.reset(asked)
 
     def _giving(self, scope: Scope, send: Send) -> Send:
         async def give(message: MutableMapping[str, Any]) -> None:

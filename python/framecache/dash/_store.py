@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
-import itertools
 import secrets
 import time
 import weakref
@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 from dash import Dash
 from dash._callback_context import context_value
-from dash.exceptions import AppNotFoundError
 
 from .. import _settings
 from .._cache import Cache
@@ -82,7 +81,7 @@ class Keep(NamedTuple):
 class Store:
     """What `init` makes for an app."""
 
-    number = -1  # in the order of the apps of the program
+    label = ""  # names the app, in every process that runs it
 
     def __init__(
         self,
@@ -278,25 +277,27 @@ def open_cache(directory: str | None = None, kind: Any = None, **settings: Any) 
 # ---- The stores of this process ----
 
 _stores: weakref.WeakKeyDictionary[Dash, Store] = weakref.WeakKeyDictionary()
-_numbers = itertools.count()
-_NUMBER = "framecache_app"  # in a call's context: the number of its app
+_named: collections.Counter[str] = collections.Counter()
+_APP = "framecache_app"  # in a call's context: which app it is
 
 
 def attach(app: Dash, store: Store) -> None:
     """Make it the store of the app, and have each call's context say so.
 
-    A number says it, since the context of a background callback may go to a worker of
-    Celery as JSON; there the same program has numbered its apps in the same order.
+    The app's name and its number among those of the name say it, since the context of a
+    background callback may go to a worker of Celery as JSON; the same program runs there.
     """
-    store.number = next(_numbers)
+    name = str(app.config.name)
+    _named[name] += 1
+    store.label = f"{name} {_named[name]}"
     _stores[app] = store
     execute = app._execute_callback
 
-    def numbered(function: Any, args: Any, outputs: Any, context: Any) -> Any:
-        context[_NUMBER] = store.number
+    def labelled(function: Any, args: Any, outputs: Any, context: Any) -> Any:
+        context[_APP] = store.label
         return execute(function, args, outputs, context)
 
-    app._execute_callback = numbered  # type: ignore[method-assign]
+    app._execute_callback = labelled  # type: ignore[method-assign]
 
 
 def of_app(app: Dash) -> Store | None:
@@ -306,27 +307,25 @@ def of_app(app: Dash) -> Store | None:
 
 def of_context(context: Mapping[str, Any]) -> Store | None:
     """The store of the app that a callback is called for."""
-    number = context.get(_NUMBER)
-    for store in list(_stores.values()):
-        if store.number == number:
+    label = context.get(_APP)
+    if label is None:
+        return None
+    stores = list(_stores.values())
+    for store in stores:
+        if store.label == label:
             return store
-    return None
+    return stores[0] if len(stores) == 1 else None
 
 
 def current() -> Store | None:
-    """The store of the app that answers a request."""
-    from dash import get_app
-
-    context = context_value.get()
-    store = of_context(context) if context else None
-    if store is not None:
-        return store
-    if len(_stores) == 1:
-        return next(iter(_stores.values()), None)
-    try:
-        return _stores.get(get_app())
-    except AppNotFoundError:
-        return None
+    """The store of the app that answers the request, or whose background job runs."""
+    app = _session.app_of_request(list(_stores))
+    store = None if app is None else _stores.get(app)
+    if store is None:
+        store = of_context(context_value.get() or {})
+    if store is None and len(_stores) == 1:
+        store = next(iter(_stores.values()), None)
+    return store
 
 
 def is_token(value: object) -> bool:

@@ -49,7 +49,7 @@ SERVERS = {
     "fastapi-1": Server(_UVICORN, 1, "fastapi"),
     "fastapi-4": Server(f"{_UVICORN} --workers 4", 4, "fastapi"),
     "quart-1": Server(_HYPERCORN, 1, "quart"),
-    "quart-4": Server(f"{_HYPERCORN} -w 4", 4, "quart"),
+    "quart-4": Server(f"{_UVICORN} --workers 4", 4, "quart"),
 }
 MATRIX = [("plain", name) for name in SERVERS] + [
     (spelling, name)

@@ -46,6 +46,9 @@ def query(tab: Tab) -> str:
     return str(tab.get("store.data", {"btn.n_clicks": 1}))
 
 
+token_of = query
+
+
 def show(tab: Tab, value: Any) -> Any:
     return tab.get("out.children", {"store.data": value})
 
@@ -223,12 +226,48 @@ def test_with_cookies_off_callbacks_that_use_the_store_say_so() -> None:
     assert show(off, "fct1. text") == "text: fct1. text"  # others work
 
 
+def test_an_endpoint_of_a_callback_is_called_for_nobodys_session() -> None:
+    app = new_app()
+
+    @app.callback(
+        Output("rows", "children"), Input("store", "data"), api_endpoint="/rows"
+    )
+    def rows(data: Any) -> str:
+        return type(data).__name__
+
+    app.callback_api_paths = {}
+    app.setup_apis()
+    mine, theirs = Tab(app), Tab(app)
+    token = query(mine)
+    assert mine.get("rows.children", {"store.data": token}) == "DataFrame"
+    reply = theirs.client.post("/rows", json={"data": token})  # in the same thread
+    assert reply.json == "str"
+
+
 def test_without_the_session_check_no_cookie_is_needed() -> None:
     app = new_app(session_check=False)
     off = Tab(app, visit=False)
     token = query(off)
     assert show(off, token) == "DataFrame"
     assert show(Tab(app), token) == "DataFrame"
+
+
+def test_an_app_whose_server_comes_later_has_cookie_and_route() -> None:
+    app = Dash("app", server=False)
+    framecache.dash.init(app)
+    app.layout = html.Div()
+
+    @app.callback(Output("store", "data"), Input("btn", "n_clicks"))
+    def query(clicks: int) -> Any:
+        return Serverside(FRAME)
+
+    server = flask.Flask("server")
+    app.init_app(server)
+    app.init_app(server)
+    tab = Tab(app)
+    assert tab.cookie is not None
+    served = tab.client.get("/_framecache", query_string={"token": token_of(tab)})
+    assert served.status_code == 200
 
 
 # ---- on_miss ----
@@ -339,6 +378,39 @@ def test_read_gives_the_value_in_ones_own_routes() -> None:
     assert theirs.client.get("/or-none", query_string={"token": token}).text == "None"
     with pytest.raises(ValueError, match="not a token"):
         mine.client.get("/rows", query_string={"token": "fct1.text"})
+
+
+def test_read_knows_the_app_of_the_request_and_of_the_callback() -> None:
+    server = flask.Flask("server")
+    apps = []
+    for prefix in ("/one/", "/two/"):
+        app = Dash("app", server=server, url_base_pathname=prefix)
+        framecache.dash.init(app, on_miss="none", session_check=prefix == "/one/")
+        app.layout = html.Div()
+        apps.append(app)
+    seen: list[Any] = []
+
+    def look() -> str:
+        store = _store.current()
+        seen.append(store and store.label)
+        return ""
+
+    for path in ("/one/own", "/two/own", "/other"):
+        server.add_url_rule(path, path, view_func=look)
+    client = server.test_client()
+    for path in ("/two/own", "/one/own", "/two/own"):
+        client.get(path)
+    labels = [getattr(_store.of_app(app), "label", "") for app in apps]
+    assert seen == [labels[1], labels[0], labels[1]]
+    app = new_app()
+
+    @app.callback(Output("rows", "children"), Input("store", "data"))
+    def rows(df: pd.DataFrame) -> int:
+        token = dash.ctx.inputs["store.data"]
+        return len(framecache.dash.read(token))
+
+    tab = Tab(app)
+    assert tab.get("rows.children", {"store.data": query(tab)}) == 3
 
 
 def test_the_browsers_route_serves_only_its_own_session() -> None:
