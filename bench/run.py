@@ -47,6 +47,7 @@ class Contest:
 
 GB = 10**9
 CONTESTS = [
+    Contest("import", "import.py", (), GB // 10),
     Contest("warm get, 40 keys", "warm_get", ("40", "1"), GB // 10),
     Contest("warm get, 6,000 keys", "warm_get", ("6000", "1"), GB // 10),
     Contest("warm get, 40 keys, two processes", "warm_get", ("40", "2"), GB // 10),

@@ -49,6 +49,8 @@ def _make_room(mb: str) -> list[Target]:
 
 
 TARGETS: list[Target] = [
+    Target("import/30_ms", "import framecache, against 30 ms", "at most", 1.0),
+    Target("import/numpy", "... against an import of numpy"),
     *_warm(40, 1),
     *_warm(6000, 1),
     *_warm(40, 2),

@@ -99,7 +99,12 @@ _core.configure(Frame, _make)
 
 
 def get_include() -> str:
-    """The directory of the C headers, for ``#include <framecache/framecache.h>``."""
+    """The directory of the C headers, for ``#include <framecache/framecache.h>``.
+
+    Returns
+    -------
+    str
+    """
     return _os.path.join(_os.path.dirname(__file__), "include")
 
 

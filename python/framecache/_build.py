@@ -135,7 +135,15 @@ class Builder:
         self[column][:] = values
 
     def set_nulls(self, column: str | int, mask: np.ndarray[Any, Any]) -> None:
-        """Mark rows as null where `mask` (bool, shape (rows,) or less) is True."""
+        """Mark rows of a column as null.
+
+        Parameters
+        ----------
+        column : str or int
+            By name or number.
+        mask : numpy.ndarray of bool, shape (rows,) or less
+            True where null.
+        """
         import numpy as np
 
         index = self._index(column)
@@ -150,15 +158,41 @@ class Builder:
         bits[: len(packed)] = packed
 
     def extend(self, column: str | int, values: Iterable[str | bytes | None]) -> None:
-        """Append rows to a column of strings or bytes; None is null."""
+        """Append rows to a column of strings or bytes.
+
+        Parameters
+        ----------
+        column : str or int
+            By name or number.
+        values : iterable of str, bytes or None
+            None is null.
+        """
         self._build.extend(self._index(column), values)
 
     def reserve(self, column: str | int, nbytes: int) -> None:
-        """Room for `nbytes` bytes in all of a column of strings or bytes."""
+        """Make room in a column of strings or bytes.
+
+        Parameters
+        ----------
+        column : str or int
+            By name or number.
+        nbytes : int
+            Bytes in all of its rows.
+        """
         self._build.reserve(self._index(column), nbytes)
 
     def commit(self, rows: int | None = None) -> Frame:
-        """Publish the first `rows` rows (all), and return the frame.
+        """Publish what was filled in.
+
+        Parameters
+        ----------
+        rows : int, optional
+            The first so many; all.
+
+        Returns
+        -------
+        Frame
+            What was published, leased.
 
         Raises
         ------

@@ -246,7 +246,21 @@ class Cache(_core.Cache, Computing):
         stale: Duration = 0,
         tags: Iterable[str] = (),
     ) -> bool:
-        """As `put`, but only if the key has no frame; False if it has one."""
+        """Put a table, but only if the key has no frame.
+
+        Parameters
+        ----------
+        key : str or bytes
+        value : table
+            As in `put`.
+        ttl, stale, tags
+            As in `put`.
+
+        Returns
+        -------
+        bool
+            False if the key has a frame, which stays as it is.
+        """
         options = put_options(ttl, stale, tags, expect=_ABSENT)
         if key in self:
             return False
@@ -270,11 +284,14 @@ class Cache(_core.Cache, Computing):
 
         Parameters
         ----------
+        key : str or bytes
         schema : mapping, or object with ``__arrow_c_schema__``
             Of a mapping: names to numpy dtypes or their names, Python types, or Arrow
             format strings.
         rows : int
             Room for so many rows; fewer may be committed.
+        ttl, stale, tags
+            As in `put`.
 
         Returns
         -------
@@ -300,40 +317,118 @@ class Cache(_core.Cache, Computing):
     # ---- Remove ----
 
     def delete(self, key: Key) -> bool:
-        """Delete the frame; False if there was none. Readers keep what they hold."""
+        """Delete the frame; readers keep what they hold.
+
+        Parameters
+        ----------
+        key : str or bytes
+
+        Returns
+        -------
+        bool
+            False if there was none.
+        """
         return self._delete(key, False)
 
     def __delitem__(self, key: Key) -> None:
         self._delete(key, True)
 
     def delete_tag(self, *tags: str) -> int:
-        """Delete all frames that have any of these tags; returns how many."""
+        """Delete all frames that have any of these tags.
+
+        Parameters
+        ----------
+        *tags : str
+
+        Returns
+        -------
+        int
+            How many went.
+        """
         return sum(self._delete_tag(tag) for tag in tags)
 
     def delete_prefix(self, prefix: Key) -> int:
-        """Delete all frames whose key begins so; returns how many."""
+        """Delete all frames whose key begins so.
+
+        Parameters
+        ----------
+        prefix : str or bytes
+
+        Returns
+        -------
+        int
+            How many went.
+        """
         return self._delete_prefix(prefix)
 
     def touch(self, key: Key, ttl: Duration | None = None) -> bool:
-        """Let the frame live `ttl` from now (None: as put); False if there is none."""
+        """Let the frame live on from now.
+
+        Parameters
+        ----------
+        key : str or bytes
+        ttl : duration, optional
+            How long; as it was put.
+
+        Returns
+        -------
+        bool
+            False if there is no frame.
+        """
         return self._touch(key, milliseconds(ttl))
 
     def namespace(self, name: str) -> Namespace:
-        """The keys that begin with ``name:``, as a store of their own."""
+        """The keys that begin with ``name:``, as a store of their own.
+
+        Parameters
+        ----------
+        name : str
+            1 to 200 bytes, without a colon.
+
+        Returns
+        -------
+        Namespace
+        """
         return Namespace(self, name)
 
     # ---- Look ----
 
     def info(self, key: Key) -> dict[str, Any]:
-        """What the cache knows of the frame, without using it; raises MissError.
+        """What the cache knows of a frame, without using it.
 
-        ``leased`` is None here: only `infos` looks for it.
+        Parameters
+        ----------
+        key : str or bytes
+
+        Returns
+        -------
+        dict
+            `key`, `sequence`, `rows`, `columns`, `bytes`, `shared_bytes`; `created`,
+            `used`, `expires`, `stale_until` in seconds since 1970; `cost` in seconds;
+            `uses`, `stale`, `cold`, `tags`, `leased`.
+            `leased` is None here: only `infos` looks for it.
+
+        Raises
+        ------
+        MissError
+            There is none.
         """
         with self._peek(key) as frame:
             return frame._info
 
     def infos(self, prefix: Key = "") -> Iterator[dict[str, Any]]:
-        """What the cache knows of each frame whose key begins so; a snapshot."""
+        """What the cache knows of each frame; a snapshot.
+
+        Parameters
+        ----------
+        prefix : str or bytes
+            Of the keys; all.
+
+        Returns
+        -------
+        iterator of dict
+            As `info` gives, with `leased`.
+        """
         return self._walk(self._cursor(prefix))
 
     def _walk(self, cursor: Any) -> Iterator[dict[str, Any]]:
@@ -341,7 +436,17 @@ class Cache(_core.Cache, Computing):
             yield info
 
     def keys(self, prefix: Key = "") -> Iterator[str]:
-        """The keys that begin so, in no order; a snapshot."""
+        """The keys, in no order; a snapshot.
+
+        Parameters
+        ----------
+        prefix : str or bytes
+            Of the keys; all.
+
+        Returns
+        -------
+        iterator of str
+        """
         return (info["key"] for info in self.infos(prefix))
 
     def __iter__(self) -> Iterator[str]:
@@ -350,7 +455,19 @@ class Cache(_core.Cache, Computing):
     # ---- Housekeeping ----
 
     def verify(self, *, data: bool = False) -> list[dict[str, Any]]:
-        """Check everything, and with `data` the checksums; returns what was found."""
+        """Check everything on disk.
+
+        Parameters
+        ----------
+        data : bool
+            The checksums of all columns too.
+
+        Returns
+        -------
+        list of dict
+            What was found: ``level`` ("error", "warning" or "info"), ``subject``,
+            ``text`` and ``remedy``.
+        """
         return self._verify(data)
 
     def holders(self) -> list[dict[str, Any]]:
@@ -373,9 +490,14 @@ class Cache(_core.Cache, Computing):
         self._tick(True)
 
     def tick(self) -> float:
-        """A round of housekeeping; returns the seconds until the next is due.
+        """Do a round of housekeeping.
 
         Needed with ``helper_threads=False``, harmless otherwise.
+
+        Returns
+        -------
+        float
+            Seconds until the next is due.
         """
         return self._tick(False) / 1000
 
@@ -406,6 +528,11 @@ def _reopen(cls: type[Cache], arguments: dict[str, Any]) -> Cache:
 
 def doctor(dir: str | PathLike[str] | None = None) -> list[dict[str, Any]]:
     """Each setting and where it came from, and whatever is wrong with the machine.
+
+    Parameters
+    ----------
+    dir : path, optional
+        Of the cache; as `Cache` finds it.
 
     Returns
     -------

@@ -11,14 +11,13 @@ for each other; and asking for its own key is a deadlock.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import inspect
 import logging
 import math
 import sys
 import threading
 import time
+import types
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +28,13 @@ from ._kinds import value_of
 from ._settings import Duration, PutOptions, milliseconds, stale_milliseconds, tag_bytes
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ._cache import Cache
+else:
+    from ._lazy import Lazy
+
+    asyncio = Lazy("asyncio")
 
 Key = str | bytes
 
@@ -96,6 +101,12 @@ class Counts:
         self.hits = self.misses = self.stale_hits = self.computed = 0
 
 
+def _in_loop() -> bool:
+    """Whether this thread runs a loop of asyncio's."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
 class Call:
     """One call for a key; what to do next, but for the waiting."""
 
@@ -144,7 +155,7 @@ class Call:
             return begun[1], Flight(self.cache, self.place, begun[0])
         if self.cold:
             return None, None
-        here = begun is False and not fast and asyncio._get_running_loop() is not None
+        here = begun is False and not fast and _in_loop()
         return None, self._second(nested, here)
 
     def _may_be_cold(self) -> bool:
@@ -278,7 +289,7 @@ def _compute(
         call.counts.computed += 1
         began = time.monotonic()
         value = compute()
-        if inspect.iscoroutine(value):
+        if isinstance(value, types.CoroutineType):
             value.close()
             raise TypeError("the compute gave a coroutine: use aget_or_compute()")
         return keep(value, time.monotonic() - began)

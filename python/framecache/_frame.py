@@ -218,14 +218,29 @@ class Column:
         return values
 
     def to_pandas(self, mode: Mode = "cow") -> pd.Series[Any]:
-        """The column as a Series with the frame's index; see `Frame.to_pandas`."""
+        """The column as a Series with the frame's index.
+
+        Parameters
+        ----------
+        mode : {"cow", "readonly", "copy"}
+            As in `Frame.to_pandas`.
+
+        Returns
+        -------
+        pandas.Series
+        """
         from . import _pandas_out
 
         check_mode(mode)
         return _pandas_out.series(self._table, self._position, mode)
 
     def to_polars(self) -> pl.Series:
-        """The column as a polars Series, over the frame's bytes where polars can."""
+        """The column as a polars Series, over the frame's bytes where polars can.
+
+        Returns
+        -------
+        polars.Series
+        """
         import polars as pl
 
         if _polars_misreads([self.format]):
@@ -293,7 +308,16 @@ class Frame(_core.Frame):
     __iter__ = None  # neither rows nor columns by itself: loop over frame.columns
 
     def select(self, columns: Sequence[str | int]) -> Frame:
-        """These columns in this order, by name or number; no copy.
+        """These columns in this order; no copy.
+
+        Parameters
+        ----------
+        columns : sequence of str or int
+            By name or number.
+
+        Returns
+        -------
+        Frame
 
         Raises
         ------
@@ -306,7 +330,19 @@ class Frame(_core.Frame):
         return self._select([position(column) for column in columns])
 
     def slice(self, offset: int, length: int | None = None) -> Frame:
-        """`length` rows from `offset` (negative: from the end), cut there; no copy."""
+        """Some rows; no copy.
+
+        Parameters
+        ----------
+        offset : int
+            The first; negative: from the end.
+        length : int, optional
+            How many, cut at the end; all.
+
+        Returns
+        -------
+        Frame
+        """
         rows = self.rows
         if offset < 0:
             offset += rows
@@ -318,11 +354,30 @@ class Frame(_core.Frame):
         return self._slice(offset, min(length, rows - offset))
 
     def head(self, n: int = 5) -> Frame:
-        """The first `n` rows; no copy."""
+        """The first rows; no copy.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        Frame
+        """
         return self.slice(0, n)
 
     def batches(self, rows: int) -> Batches:
-        """The table in batches of `rows` rows: has ``__arrow_c_stream__``."""
+        """The table in batches.
+
+        Parameters
+        ----------
+        rows : int
+            Of each batch, but for the last.
+
+        Returns
+        -------
+        object with ``__arrow_c_stream__``
+        """
         if rows < 1:
             raise ValueError(f"batches of {rows} rows")
         return Batches(self, rows)
@@ -386,7 +441,12 @@ class Frame(_core.Frame):
         return _pandas_out.dataframe(self, mode, require_zero_copy, dtype_backend)
 
     def to_polars(self) -> pl.DataFrame:
-        """The table as a polars DataFrame, over the frame's bytes where polars can."""
+        """The table as a polars DataFrame, over the frame's bytes where polars can.
+
+        Returns
+        -------
+        polars.DataFrame
+        """
         import polars as pl
 
         if _polars_misreads(layout_of(self).formats):
@@ -394,7 +454,12 @@ class Frame(_core.Frame):
         return pl.DataFrame(self)
 
     def to_arrow(self) -> pa.Table:
-        """The table as a ``pyarrow.Table`` of one chunk a column, without a copy."""
+        """The table as a pyarrow Table of one chunk a column, without a copy.
+
+        Returns
+        -------
+        pyarrow.Table
+        """
         import pyarrow as pa
 
         return pa.table(self)

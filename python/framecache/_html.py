@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from . import _text
@@ -13,6 +12,14 @@ if TYPE_CHECKING:
 
 _ROWS, _COLUMNS, _FRAMES = 5, 20, 20
 _LEFT = ' style="text-align:left"'
+
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
+
+
+def escape(text: str) -> str:
+    """As html.escape, which imports a table of all names that there are."""
+    return text.translate(_ESCAPES)
 
 
 def _cells(tag: str, texts: list[str], style: str = "") -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hashlib
-import inspect
 import sys
 import types
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,7 +16,14 @@ from ._settings import Duration
 from ._values import Values
 
 if TYPE_CHECKING:
+    import asyncio
+    import inspect
+
     from ._frame import Frame
+else:
+    from ._lazy import Lazy
+
+    asyncio, inspect = Lazy("asyncio"), Lazy("inspect")
 
 Key = str | bytes
 
@@ -73,6 +78,7 @@ class Computing(Values):
 
         Parameters
         ----------
+        key : str or bytes
         compute : callable
             Returns a table, or any value that `put_value` takes.
         ttl, stale : duration
@@ -134,6 +140,8 @@ class Computing(Values):
 
         Parameters
         ----------
+        f : callable, optional
+            The function; without, the call gives a decorator.
         ttl, stale, tags, timeout
             As for `get_or_compute`.
         key : callable, optional
@@ -169,7 +177,19 @@ class Computing(Values):
     def next_frame(
         self, key: Key, *, after: Frame | None = None, timeout: float | None = None
     ) -> Frame:
-        """Wait until the key has another frame than `after`, and return it.
+        """Wait until the key has another frame.
+
+        Parameters
+        ----------
+        key : str or bytes
+        after : Frame, optional
+            Another than this one; any.
+        timeout : float, optional
+            Seconds; without, as long as it takes.
+
+        Returns
+        -------
+        Frame
 
         Raises
         ------
@@ -295,6 +315,15 @@ class Memoized:
     def cache_key(self, *args: Any, **kwargs: Any) -> str:
         """The key of these arguments.
 
+        Parameters
+        ----------
+        *args, **kwargs
+            As the function takes them.
+
+        Returns
+        -------
+        str
+
         Raises
         ------
         TypeError
@@ -316,6 +345,11 @@ class Memoized:
     def cache_clear(self, *args: Any, **kwargs: Any) -> int:
         """Delete the result of these arguments; without any, all results of the function.
 
+        Parameters
+        ----------
+        *args, **kwargs
+            As the function takes them.
+
         Returns
         -------
         int
@@ -327,7 +361,13 @@ class Memoized:
         return int(cache.delete(key)) if args or kwargs else cache.delete_tag(self._tag)
 
     def cache_info(self) -> dict[str, int]:
-        """What this process's calls found: hits, misses, stale_hits, computed."""
+        """What this process's calls found.
+
+        Returns
+        -------
+        dict
+            `hits`, `misses`, `stale_hits`, `computed`.
+        """
         counts = self._counts
         return {name: getattr(counts, name) for name in
                 ("hits", "misses", "stale_hits", "computed")}  # fmt: skip

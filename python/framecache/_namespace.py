@@ -146,7 +146,13 @@ class Namespace(Computing):
         return self._cache.delete_prefix(self._key(prefix))
 
     def clear(self) -> int:
-        """Delete all frames of this namespace; returns how many."""
+        """Delete all frames of this namespace.
+
+        Returns
+        -------
+        int
+            How many went.
+        """
         return self._cache.delete_tag(*self._own_tags())
 
     def touch(self, key: Key, ttl: Duration | None = None) -> bool:
@@ -167,7 +173,7 @@ class Namespace(Computing):
         return map(self._inner, self._cache.infos(self._key(prefix)))
 
     def keys(self, prefix: Key = "") -> Iterator[str]:
-        """The keys that begin so, in no order; a snapshot."""
+        """As `Cache.keys`, among the keys of this namespace."""
         return (info["key"] for info in self.infos(prefix))
 
     def __iter__(self) -> Iterator[str]:

@@ -182,6 +182,7 @@ class Values:
 
         Parameters
         ----------
+        key : str or bytes
         value : any
             None, bool, int, float, complex, str, bytes, bytearray, memoryview, list,
             tuple, dict, set, frozenset, datetime, date, time, timedelta, time zones,
@@ -221,6 +222,7 @@ class Values:
 
         Parameters
         ----------
+        key : str or bytes
         default : any
             Give an object of your own to tell a stored None from a miss.
         stale : bool

@@ -484,9 +484,16 @@ static PyMethodDef cache_methods[] = {
      "valid; "
      "any other call\nraises `ClosedError`. Threads that are in a call finish it first."},
     {"get", (PyCFunction)(void (*)(void))cache_get, METH_VARARGS | METH_KEYWORDS,
-     "get($self, key, default=None, *, stale=False)\n--\n\nThe `Frame` under `key`, or "
-     "`default` if there is none. `stale`: also one past its\nexpiry, within its stale "
-     "time."},
+     "get($self, key, default=None, *, stale=False)\n--\n\n"
+     "The frame under a key, or else a default.\n\n"
+     "Parameters\n----------\n"
+     "key : str or bytes\n"
+     "default : object\n"
+     "    What to give if there is none.\n"
+     "stale : bool\n"
+     "    Also one past its expiry, within its stale time.\n\n"
+     "Returns\n-------\n"
+     "Frame, or `default`\n"},
     {"_peek", cache_peek, METH_O, "The frame, not counted as a use."},
     {"_delete", cache_delete, METH_VARARGS, "_delete(key, strict) -> bool"},
     {"_touch", cache_touch, METH_VARARGS, "_touch(key, ttl_ms) -> bool"},
@@ -497,12 +504,15 @@ static PyMethodDef cache_methods[] = {
     {"_watch_close", core_watch_close, METH_O, NULL},
     {"_delete_prefix", cache_delete_prefix, METH_O, "_delete_prefix(prefix) -> int"},
     {"clear", cache_clear, METH_NOARGS,
-     "clear($self, /)\n--\n\nDelete all frames; returns how many. Readers keep what they "
-     "hold."},
+     "clear($self, /)\n--\n\nDelete all frames; readers keep what they hold.\n\n"
+     "Returns\n-------\n"
+     "int\n    How many went.\n"},
     {"stats", cache_stats, METH_NOARGS,
-     "stats($self, /)\n--\n\nThe counters and gauges of the cache, and of this process, "
-     "as a "
-     "dict."},
+     "stats($self, /)\n--\n\nThe counters and gauges of the cache, and of this "
+     "process.\n\n"
+     "Returns\n-------\n"
+     "dict\n    The fields of fc_stats (framecache_tables.h), all int but "
+     "`budget_rule`.\n"},
     {"_tick", cache_tick, METH_O, "_tick(full) -> ms until the next"},
     {"_set_budget", cache_set_budget, METH_O, "_set_budget(text)"},
     {"_wait", cache_wait, METH_VARARGS, "_wait(key, sequence, timeout_ms) -> bool"},
