@@ -69,7 +69,7 @@ def load(frame: Frame, allow_pickle: bool = False, directory: str = "") -> Any:
     layout = layout_of(frame)
     if recorded(layout.metadata) != KIND:
         return value_of(frame)
-    unpickle = _refuse_pickle
+    unpickle: Callable[[bytes], Any] = _refuse_pickle
     if allow_pickle:
         unpickle = _unpickler(directory)
     return _values_out.decode(frame, layout.names, unpickle)

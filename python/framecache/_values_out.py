@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import importlib
 import json
 import math
 import struct
@@ -257,8 +258,7 @@ def _table(decoder: Decoder, content: Any) -> Any:
 
 
 def _figure(decoder: Decoder, content: Any) -> Any:
-    import plotly.graph_objects as go
-
+    go: Any = importlib.import_module("plotly.graph_objects")  # has no types
     name, parts = content
     kind = {"Figure": go.Figure, "FigureWidget": go.FigureWidget}[name]
     return kind(parts["data"], parts["layout"], parts.get("frames"), _validate=False)
@@ -336,12 +336,12 @@ def _quick_hook(node: dict[str, Any]) -> Any:
     raise _Slow
 
 
-_quick_scan = json.JSONDecoder(object_hook=_quick_hook).scan_once  # made once
+_quick: Any = json.JSONDecoder(object_hook=_quick_hook)  # made once
 
 
 def _tree_value(tree: str, decoder: Decoder) -> Any:
     try:
-        value, end = _quick_scan(tree, 0)
+        value, end = _quick.scan_once(tree, 0)
         if end == len(tree):
             return value
     except (_Slow, StopIteration):

@@ -28,7 +28,7 @@ try:
     from flask_caching.backends.base import BaseCache
 except ImportError:
     try:
-        from cachelib.base import BaseCache
+        from cachelib.base import BaseCache  # type: ignore[assignment]
     except ImportError:
         raise ImportError(
             "framecache.flask needs Flask-Caching, or cachelib: pip install Flask-Caching"
