@@ -43,5 +43,5 @@ endforeach()
 # it says so and counts as skipped.
 if(NOT FRAMECACHE_SANITIZE)
     add_test(NAME models COMMAND ${PROJECT_SOURCE_DIR}/tests/model/run.sh)
-    set_tests_properties(models PROPERTIES LABELS model TIMEOUT 900 SKIP_RETURN_CODE 77)
+    set_tests_properties(models PROPERTIES LABELS model TIMEOUT 1800 SKIP_RETURN_CODE 77)
 endif()

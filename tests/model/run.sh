@@ -9,7 +9,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 memory=${MEMORY:-2000}
 seconds=${SECONDS_EACH:-180}
-wanted=${*:-lifecycle budget attach wait}
+wanted=${*:-lifecycle move budget attach wait}
 
 if ! command -v spin >/dev/null; then
     echo "models: skipped, spin is not installed (apt-get install spin)"
@@ -62,6 +62,17 @@ for model in $wanted; do
         expect holds lifecycle -DKILLS=1 -DREADS=0 -DSWEEPS=2
         expect fails lifecycle -DREADS=0 -DSWEEPS=2 -DSWEEP_TESTS
         flags="NO_DEAD_MARK SLOT_FIRST NO_LEASE POOL_WRITES"
+        ;;
+    move)
+        expect holds move -DKILLS=2
+        for also in READS TOUCHES TWO_MOVES; do
+            expect holds move "-D$also"
+        done
+        expect fails move -DREADS -DNO_LEASE
+        for flag in NO_RECORD_LOCK COPY_EARLY; do
+            expect fails move -DTOUCHES "-D$flag"
+        done
+        flags="BLIND_CAS SLOT_FIRST OWN_SEQUENCE"
         ;;
     budget) flags="NO_SEQUENCE NO_INTENT USED_FIRST" ;;
     attach) flags="MAGIC_FIRST SHARED_FIRST LOOK_BEFORE" ;;
