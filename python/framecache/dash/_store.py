@@ -250,7 +250,7 @@ class _Located(NamedTuple):
 
 
 _ADVICE = {
-    "expired": "Give it a longer ttl",
+    "expired": "It was replaced and the grace is over, or needs a longer ttl",
     "evicted": "Give the cache a larger budget (FRAMECACHE_BUDGET)",
     "deleted": "It was replaced more than the grace ago, or deleted; load the page again",
 }

@@ -232,7 +232,7 @@ def test_an_endpoint_of_a_callback_is_called_for_nobodys_session() -> None:
     @app.callback(
         Output("rows", "children"), Input("store", "data"), api_endpoint="/rows"
     )
-    def rows(data: Any) -> str:
+    async def rows(data: Any) -> str:
         return type(data).__name__
 
     app.callback_api_paths = {}
