@@ -28,6 +28,9 @@ FRAME = pd.DataFrame(
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: scripts/setup installs it"),
+    pytest.mark.skipif(
+        "LD_PRELOAD" in os.environ, reason="Chromium does not run under a sanitizer"
+    ),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
