@@ -65,12 +65,12 @@ def start(directory: str) -> tuple[subprocess.Popen[bytes], str]:
     environment = os.environ | {
         "FRAMECACHE_DIR": directory, "FRAMECACHE_BUDGET": "512MiB",
     }  # fmt: skip
+    folder = str(ROOT / "examples/dash/explorer")  # with its gunicorn.conf.py
     command = [
-        sys.executable, "-m", "gunicorn", "--chdir", str(ROOT / "examples/dash/explorer"),
-        "--workers", str(WORKERS), "--threads", "4", "--bind", f"127.0.0.1:{port}",
-        "--log-level", "warning", "app:server",
+        sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--threads", "4",
+        "--bind", f"127.0.0.1:{port}", "--log-level", "warning", "app:server",
     ]  # fmt: skip
-    server = subprocess.Popen(command, env=environment)
+    server = subprocess.Popen(command, env=environment, cwd=folder)
     address = f"http://127.0.0.1:{port}/"
     try:
         browser.wait_for(address, server)
