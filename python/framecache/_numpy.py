@@ -14,7 +14,7 @@ _NUMBERS = {
     "c": "int8", "C": "uint8", "s": "int16", "S": "uint16", "i": "int32", "I": "uint32",
     "l": "int64", "L": "uint64", "e": "float16", "f": "float32", "g": "float64",
 }  # fmt: skip
-_FORMATS = {name: format for format, name in _NUMBERS.items()}
+FORMATS = {name: format for format, name in _NUMBERS.items()}
 _UNITS = {"s": "s", "m": "ms", "u": "us", "n": "ns"}
 _UNIT_LETTERS = {unit: letter for letter, unit in _UNITS.items()}
 
@@ -58,7 +58,7 @@ def format_of(dtype: np.dtype[Any]) -> str | None:
         if letter is None or count != 1:
             return None
         return f"ts{letter}:" if dtype.kind == "M" else f"tD{letter}"
-    return _FORMATS.get(dtype.name)
+    return FORMATS.get(dtype.name)
 
 
 def has_nulls(data: Data) -> bool:

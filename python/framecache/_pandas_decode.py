@@ -56,18 +56,40 @@ class Reader:
         data = Data(*self.source._column(position))
         described = self.meta.columns.get(data.name)
         recorded = described["numpy_type"] if described else ""
-        extra = self.meta.extra.get(data.name) or {}
-        if backend is None or extra.get("as") in _OWN:
-            array, reason = self._read(position, data, recorded, extra)
-        elif backend == "pyarrow":
-            array, reason = self._arrow(position, extra.get("arrow"))
+        extra = self.meta.extra.get(data.name)
+        if not extra and backend is None and recorded in _numpy.FORMATS:
+            array, reason = self._number(position, data, recorded)
         else:
-            array, reason = self._nullable(position, data, recorded, extra)
-        if self.strict and reason:
+            array, reason = self._any(position, data, recorded, extra or {}, backend)
+        if reason and self.strict:
             raise refuse_copy(data.name, reason)
         if self.copies and not reason:
             array = array.copy()
         return array
+
+    def _number(self, position: int, data: Data, recorded: str) -> Read:
+        """The most frequent case: of a dtype of numpy's, as it was put."""
+        import numpy as np
+
+        if data.format != _numpy.FORMATS[recorded] or position in self.layout.extensions:
+            return self._read(position, data, recorded, {})
+        if data.validity is None and data.values is not None:
+            return np.frombuffer(data.values, dtype=recorded), None
+        return _numpy.read(data)
+
+    def _any(
+        self,
+        position: int,
+        data: Data,
+        recorded: str,
+        extra: Extra,
+        backend: str | None,
+    ) -> Read:
+        if backend is None or extra.get("as") in _OWN:
+            return self._read(position, data, recorded, extra)
+        if backend == "pyarrow":
+            return self._arrow(position, extra.get("arrow"))
+        return self._nullable(position, data, recorded, extra)
 
     def _read(self, position: int, data: Data, recorded: str, extra: Extra) -> Read:
         if position in self.layout.extensions:
@@ -326,4 +348,6 @@ def _type_of(recorded: str) -> Any:
 
 def object_or_none(array: Any) -> Any:
     """The dtype to insist on: pandas takes objects that are all str for strings."""
-    return object if array.dtype == "object" else None
+    import numpy as np
+
+    return object if type(array) is np.ndarray and array.dtype.kind == "O" else None

@@ -304,8 +304,8 @@ _BY_DTYPE: dict[str, Callable[[str, Any], Encoded]] = {
 }
 
 
-def encode(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Encoded:
-    """One Series or Index as a column.
+def encode(name: str, values: Any) -> Encoded:
+    """One Series, Index or array of pandas as a column.
 
     Raises
     ------
@@ -314,10 +314,12 @@ def encode(name: str, values: pd.Series[Any] | pd.Index[Any]) -> Encoded:
     """
     import numpy as np
 
+    if type(values) is np.ndarray:
+        return encode_numpy(name, values)
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
-        return encode_numpy(name, values.to_numpy())
+        return encode_numpy(name, np.asarray(values))
     maker = _BY_DTYPE.get(type(dtype).__name__)
     if maker is None:
         raise refuse(name, f"dtype {dtype} of {type(dtype).__module__} is not known here")
-    return maker(name, values.array)
+    return maker(name, getattr(values, "array", values))

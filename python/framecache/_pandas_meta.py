@@ -26,9 +26,10 @@ class Meta(NamedTuple):
     attributes: dict[str, Any]
     plain: bool  # nothing in it that only pyarrow knows to restore
     own: dict[str, Any]  # all of ours
+    labels_own: dict[str, Any]  # of the labels, ours
 
 
-_NOTHING = Meta(False, [], {}, {}, {}, {}, True, {})
+_NOTHING = Meta(False, [], {}, {}, {}, {}, True, {}, {})
 
 
 def encode(pandas: dict[str, Any], framecache: dict[str, Any]) -> bytes:
@@ -80,4 +81,5 @@ def _parse(pandas: bytes, framecache: bytes | None) -> Meta:
             and labels[0].get("pandas_type") in (None, "unicode", "empty", "int64")
         ),
         own=own,
+        labels_own=own.get("labels") or {},
     )

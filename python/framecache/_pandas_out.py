@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # ---- Index ----
 
 
-def _index(reader: Reader, positions: dict[str, int]) -> pd.Index[Any] | None:
+def _index(reader: Reader, names: list[str]) -> pd.Index[Any] | None:
     """The recorded index; None: the default one."""
     import pandas as pd
 
@@ -26,16 +26,16 @@ def _index(reader: Reader, positions: dict[str, int]) -> pd.Index[Any] | None:
     if isinstance(meta.levels[0], dict):
         index = _range(reader, meta.levels[0])
     else:
-        levels = []
+        levels, positions = [], {name: number for number, name in enumerate(names)}
         for field in meta.levels:
             position = positions.get(field) if isinstance(field, str) else None
             if position is None:  # not selected
                 return None
             levels.append(_level(reader, field, position))
         index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
-    names = meta.own.get("names")
-    if names and index is not None:
-        index.names = [unpack(name) for name in names]
+    packed = meta.own.get("names")
+    if packed and index is not None:
+        index.names = [unpack(name) for name in packed]
     return index
 
 
@@ -63,21 +63,19 @@ def _part_of_range(frame: Frame, bounds: Any, name: Any) -> pd.Index[Any] | None
     """The part of a RangeIndex that the frame's rows have."""
     import pandas as pd
 
-    start, stop, step = bounds
+    whole = range(*bounds)
     rows, first = frame.rows, frame._first
-    if first + rows > len(range(start, stop, step)):  # other rows than were described
+    if first + rows > len(whole):  # other rows than were described
         return None
-    if not first and rows == len(range(start, stop, step)):
-        return pd.RangeIndex(start, stop, step, name=name)
-    start += first * step
-    return pd.RangeIndex(start, start + rows * step, step, name=name)
+    part = whole if rows == len(whole) else whole[first : first + rows]
+    return pd.RangeIndex.from_range(part, name=name)
 
 
 # ---- Labels ----
 
 
 def _labels(reader: Reader, names: list[str]) -> pd.Index[Any]:
-    own = reader.meta.own.get("labels") or {}
+    own = reader.meta.labels_own
     if "of" in own:
         return _packed_labels(own, names)
     about = reader.meta.labels
@@ -146,23 +144,60 @@ def dataframe(
     index = None
     shown: Any = range(len(names))
     if meta.levels:
-        index = _index(reader, {name: position for position, name in enumerate(names)})
-        if index is not None:
-            hidden = {level for level in meta.levels if isinstance(level, str)}
-            shown = [n for n, name in enumerate(names) if name not in hidden]
+        index = _index(reader, names)
+        if index is not None and isinstance(meta.levels[0], str):
+            shown = [n for n, name in enumerate(names) if name not in meta.levels]
     if index is None:
         index = pd.RangeIndex(frame.rows)
-    arrays = {n: reader.array(at, backend) for n, at in enumerate(shown)}
-    for number, array in arrays.items():
-        if array.dtype == "object":
-            arrays[number] = pd.Series(array, index=index, dtype=object, copy=False)
-    result = pd.DataFrame(arrays, index=index, copy=False)
-    result.columns = _labels(reader, [names[position] for position in shown])
+    arrays = [reader.array(position, backend) for position in shown]
+    labels = _labels(reader, [names[position] for position in shown])
+    result = _assemble(arrays, index, labels)
     if meta.attributes:
         result.attrs = dict(meta.attributes)
     if meta.own.get("unique_labels"):
         result.flags.allows_duplicate_labels = False
     return result
+
+
+def _assemble(
+    arrays: list[Any], index: pd.Index[Any], labels: pd.Index[Any]
+) -> pd.DataFrame:
+    """A DataFrame over the arrays as they are."""
+    import numpy as np
+    import pandas as pd
+
+    make = _from_blocks(pd.__version__)
+    if make is not None:
+        blocks = [
+            (array.reshape(1, -1) if type(array) is np.ndarray else array, place)
+            for array, place in zip(arrays, _places(len(arrays)), strict=True)
+        ]
+        return make(blocks, index=index, columns=labels)
+    given: dict[int, Any] = {}
+    for number, array in enumerate(arrays):
+        given[number] = array
+        if array.dtype.kind == "O" and type(array) is np.ndarray:  # not to be inferred
+            given[number] = pd.Series(array, index=index, dtype=object, copy=False)
+    result = pd.DataFrame(given, index=index, copy=False)
+    result.columns = labels
+    return result
+
+
+@lru_cache(maxsize=1)
+def _from_blocks(pandas: str) -> Any:
+    """pandas' own way to make a DataFrame of arrays, from 3.0 on: five times faster."""
+    try:
+        from pandas.api.internals import create_dataframe_from_blocks
+    except ImportError:
+        return None
+    return create_dataframe_from_blocks
+
+
+@lru_cache(maxsize=64)
+def _places(count: int) -> Any:
+    import numpy as np
+
+    return np.arange(count).reshape(count, 1)
 
 
 def series(frame: Frame, position: int, mode: str) -> pd.Series[Any]:
@@ -171,7 +206,7 @@ def series(frame: Frame, position: int, mode: str) -> pd.Series[Any]:
 
     reader = Reader(frame, mode, False)
     names = reader.layout.names
-    index = _index(reader, {name: number for number, name in enumerate(names)})
+    index = _index(reader, names)
     label = _labels(reader, [names[position]])[0]
     array = reader.array(position)
     dtype = object_or_none(array)

@@ -66,6 +66,8 @@ def put_options(
     sliding: bool = False,
 ) -> PutOptions:
     """The options of a put as the extension takes them."""
+    if ttl is None and cost is None and stale == 0 and tags == () and not sliding:
+        return (0, 0, 0.0, expect, False, ())
     return (
         milliseconds(ttl),
         stale_milliseconds(stale),
