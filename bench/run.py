@@ -89,6 +89,12 @@ CONTESTS = [
         Contest(f"waiters in Python, {mode}", "waiters.py", (mode,), GB // 2)
         for mode in ("threads", "processes", "asyncio")
     ),
+    Contest("pandas: cache[key]", "pandas_frames.py", ("warm",), GB // 10),
+    Contest("pandas: to_pandas()", "pandas_frames.py", ("to_pandas",), 2 * GB),
+    Contest("pandas: 1 row", "pandas_frames.py", ("put", "1"), GB // 10),
+    Contest("pandas: 10^6 rows", "pandas_frames.py", ("put", "1000000"), GB // 2),
+    Contest("pandas: 10^8 rows", "pandas_frames.py", ("put", "100000000"), 5 * GB),
+    Contest("pandas: 8 workers with 2 GB", "pandas_frames.py", ("workers",), 7 * GB),
 ]
 
 

@@ -80,7 +80,9 @@ TARGETS: list[Target] = [
             "origin air_time distance hour time_hour"
         ).split()
     ),
-    Target("codec/demote", "flights: demotion, with its file and checks", "at least", 0.8),
+    Target(
+        "codec/demote", "flights: demotion, with its file and checks", "at least", 0.8
+    ),
     Target("codec/demote/shuffled", "... against LZ4 of bytes shuffled before"),
     Target("codec/promote", "flights: promotion, to a mapped frame", "at least", 0.8),
     Target("codec/promote/warm", "... against decoding to memory that is there"),
@@ -99,6 +101,22 @@ TARGETS: list[Target] = [
     Target(
         "1GB_reader/summed_pss", "one more reader of 1 GB: summed PSS", "at most", 0.01
     ),
+    Target("python/warm_get", "cache[key] in Python, against 1 µs", "at most", 1.0),
+    Target(
+        "python/to_pandas", "to_pandas(), 20 x 10^7 numbers, against 300 µs", "at most", 1
+    ),
+    Target("python/put_get/1", "pandas, 1 row: put and get, by pickle", "at most", 1 / 2),
+    Target("python/put_get/1000000", "pandas, 10^6 rows: ...", "at most", 1 / 3),
+    Target("python/put_get/100000000", "pandas, 10^8 rows, replaced", "at most", 1 / 5),
+    Target("python/put_get_first/100000000", "... for the first time", "at most", 1 / 2),
+    Target("python/reader/100000000", "... a further reader", "at most", 1e-4),
+    Target(
+        "python/workers_private",
+        "8 workers, 2 GB as pandas: private of 2 GB",
+        "at most",
+        0.03,
+    ),
+    Target("python/worker_private", "... one of them, and one that unpickles"),
 ]
 
 

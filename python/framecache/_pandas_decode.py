@@ -33,16 +33,13 @@ _OWN = ("period", "interval", "complex")  # that Arrow has no type for
 class Reader:
     """Turns a frame's columns into what a DataFrame is made of."""
 
-    def __init__(
-        self, frame: Frame, mode: str, strict: bool, backend: str | None = None
-    ) -> None:
+    def __init__(self, frame: Frame, mode: str, strict: bool) -> None:
         self.frame = frame
         self.layout = layout_of(frame)
         self.meta = _pandas_meta.read(self.layout.metadata)
         self.source = frame._private() if mode == "cow" else frame
         self.copies = mode == "copy"
         self.strict = strict
-        self.backend = backend
 
     @property
     def pandas(self) -> str:

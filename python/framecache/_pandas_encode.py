@@ -23,7 +23,6 @@ from ._pandas_objects import encode as encode_objects
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
 _ORDERED = 1  # ARROW_FLAG_DICTIONARY_ORDERED
 

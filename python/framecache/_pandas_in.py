@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import weakref
+from collections import OrderedDict
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,22 +51,51 @@ class _Writer:
 
 # ---- Labels of the columns ----
 
+_REMEMBERED = 256  # of what is written again and again, so many
+
 
 class _Labels(NamedTuple):
     fields: list[str]
     about: list[dict[str, Any]]  # pyarrow's description of them
     own: dict[str, Any]  # ours
+    key: Any = None  # of what has a hash, to know them by
 
 
-def _labels(columns: pd.Index[Any], names: list[Any]) -> _Labels:
-    """Field names for these labels, and what makes labels of them again."""
+_labels_before: dict[int, tuple[Any, Any, _Labels]] = {}
+
+
+def _labels(columns: pd.Index[Any]) -> _Labels:
+    """Field names for these labels, and what makes labels of them again.
+
+    Remembered for an Index that is put again: it never changes, but for its name.
+    """
+    known = _labels_before.get(id(columns))
+    if known is not None and known[0]() is columns and known[1] is columns.name:
+        return known[2]
+    made = _make_labels(columns)
+    if made.key is not None:
+        if len(_labels_before) >= _REMEMBERED:
+            _labels_before.clear()
+        _labels_before[id(columns)] = (weakref.ref(columns), columns.name, made)
+    return made
+
+
+def _make_labels(columns: pd.Index[Any]) -> _Labels:
     import pandas as pd
 
+    names = _items(columns)
     kind, name = type(columns), columns.name
     if (kind is pd.Index or kind is pd.RangeIndex) and (
         name is None or type(name) is str
     ):
-        plain = _plain_labels(columns, names)
+        bounds = None
+        if isinstance(columns, pd.RangeIndex):
+            bounds = columns.start, columns.stop, columns.step
+        storage = getattr(columns.dtype, "storage", None)
+        try:
+            plain = _plain_labels(tuple(names), columns.dtype, storage, name, bounds)
+        except TypeError:  # labels without a hash
+            plain = None
         if plain is not None:
             return plain
     try:
@@ -71,38 +103,37 @@ def _labels(columns: pd.Index[Any], names: list[Any]) -> _Labels:
     except TypeError as error:
         raise _unfit(columns, names, str(error)) from None
     fields = _fields(names)
+    _check_text(fields)
     own = {"about": about, "of": dict(zip(fields, packed, strict=True))}
     return _Labels(fields, _described(columns, fields), own)
 
 
-def _plain_labels(columns: pd.Index[Any], names: list[Any]) -> _Labels | None:
+@lru_cache(maxsize=256)
+def _plain_labels(
+    names: tuple[Any, ...],
+    dtype: Any,
+    storage: str | None,
+    label: str | None,
+    bounds: tuple[int, int, int] | None,
+) -> _Labels | None:
     """Texts or integers, each once; None: others."""
-    import pandas as pd
-
     import numpy as np
 
-    dtype = columns.dtype
-    own: dict[str, Any] = {}
     if len(set(names)) != len(names):
         return None
+    own: dict[str, Any] = {} if storage is None else {"storage": storage}
     if isinstance(dtype, np.dtype) and dtype.kind == "i" and dtype.itemsize == 8:
-        if isinstance(columns, pd.RangeIndex):
-            own = {"range": [columns.start, columns.stop, columns.step]}
-        names = [str(name) for name in names]
-        kind, recorded = "int64", "int64"
+        fields, kind = [str(name) for name in names], "int64"
+        if bounds is not None:
+            own = {"range": list(bounds)}
     else:
-        if isinstance(dtype, pd.StringDtype):
-            own = {"storage": dtype.storage}
-        elif dtype != "object":
+        if not (storage or dtype == "object") or any(type(n) is not str for n in names):
             return None
-        for name in names:
-            if type(name) is not str:
-                return None
-        kind, recorded = "unicode", str(dtype)
-    label = columns.name
+        fields, kind = list(names), "unicode"
+        _check_text(fields)
     about = {"name": label, "field_name": label, "metadata": None,
-             "pandas_type": kind, "numpy_type": recorded}  # fmt: skip
-    return _Labels(names, [about], own)
+             "pandas_type": kind, "numpy_type": str(dtype)}  # fmt: skip
+    return _Labels(fields, [about], own, (names, str(dtype), storage, label, bounds))
 
 
 def _unfit(columns: pd.Index[Any], names: list[Any], why: str) -> TypeError:
@@ -200,7 +231,7 @@ def _frequency(field: str, level: pd.Index[Any]) -> str | None:
 
 def _names(index: pd.Index[Any]) -> list[Any] | None:
     """The names of the levels, packed, if any is neither text nor None."""
-    if type(index.name) is str:
+    if index.nlevels == 1 and (index.name is None or type(index.name) is str):
         return None
     names = list(index.names)
     if all(name is None or type(name) is str for name in names):
@@ -224,28 +255,6 @@ def _attributes(value: pd.DataFrame | pd.Series[Any]) -> dict[str, Any]:
 
 
 # ---- What to remember ----
-
-
-@lru_cache(maxsize=512)
-def _metadata(
-    kind: str,
-    described: tuple[Any, ...],
-    index: tuple[Any, ...],
-    labels: tuple[Any, ...],
-    extra: tuple[Any, ...],
-    version: str,
-) -> bytes:
-    """`_written` of what has a hash; refreshing a key writes the same again and again."""
-    about, own = labels
-    return _written(
-        kind,
-        list(described),
-        list(index),
-        _Labels([], [dict(about)], {k: list(v) if k == "range" else v for k, v in own}),
-        {field: dict(items) for field, items in extra},
-        {},
-        version,
-    )
 
 
 def _written(
@@ -276,29 +285,33 @@ def _written(
     return _pandas_meta.encode(pandas, ours)
 
 
+_written_before: OrderedDict[Any, bytes] = OrderedDict()
+
+
 def _finish(
     writer: _Writer, kind: str, index: list[Any], labels: _Labels, more: dict[str, Any]
 ) -> Table:
+    """The table; who refreshes a key writes the same metadata again and again."""
     import pandas as pd
 
-    version = pd.__version__
-    if not more and len(labels.about) == 1 and "of" not in labels.own:
-        own = tuple((k, tuple(v) if k == "range" else v) for k, v in labels.own.items())
-        key = (tuple(labels.about[0].items()), own)
-        extra = tuple(
-            (field, tuple(items.items())) for field, items in writer.extra.items()
-        )
+    version, key = pd.__version__, None
+    if labels.key is not None and not more:
+        extra = tuple((field, tuple(e.items())) for field, e in writer.extra.items())
+        key = (labels.key, tuple(writer.described), tuple(index), extra, kind, version)
         try:
-            known = _metadata(
-                kind, tuple(writer.described), tuple(index), key, extra, version
-            )
+            known = _written_before.get(key)
         except TypeError:  # a dict in it, which has no hash
-            pass
-        else:
+            key = known = None
+        if known is not None:
             return Table(writer.columns, writer.rows, known)
     metadata = _written(
         kind, writer.described, index, labels, writer.extra, more, version
     )
+    if key is not None:
+        _written_before[key] = metadata
+        if len(_written_before) > _REMEMBERED:
+            with contextlib.suppress(KeyError):  # another thread has just done it
+                _written_before.popitem(last=False)
     return Table(writer.columns, writer.rows, metadata)
 
 
@@ -326,9 +339,8 @@ def _arrays(frame: pd.DataFrame) -> Iterable[Any]:
 def _from_frame(frame: pd.DataFrame, kind: str, **more: Any) -> Table:
     index, columns = frame.index, frame.columns
     writer = _Writer(len(index))
-    labels = _labels(columns, _items(columns))
+    labels = _labels(columns)
     fields = labels.fields
-    _check_text(fields)
     for field, values in zip(fields, _arrays(frame), strict=True):
         writer.add(field, field, values)
     descriptors = _add_index(writer, index, fields)
@@ -361,8 +373,7 @@ def _from_index(index: pd.Index[Any]) -> Table:
 
     writer = _Writer(len(index))
     names = [number if n is None else n for number, n in enumerate(index.names)]
-    labels = _labels(pd.Index(names, tupleize_cols=False), names)
-    _check_text(labels.fields)
+    labels = _labels(pd.Index(names, tupleize_cols=False))
     for field, level in zip(labels.fields, levels_of(index), strict=True):
         writer.add(field, field, level)
     if (freq := _frequency(labels.fields[0], index)) is not None:

@@ -13,6 +13,8 @@ from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
 if TYPE_CHECKING:
     import pandas as pd
 
+_PAGE = 4096
+
 # ---- Index ----
 
 
@@ -135,7 +137,9 @@ def dataframe(
     """What `Frame.to_pandas` gives."""
     import pandas as pd
 
-    reader = Reader(frame, mode, strict, backend)
+    if mode == "cow" and not strict and frame.nbytes <= _PAGE:
+        mode = "copy"  # cheaper than a mapping, and no more memory
+    reader = Reader(frame, mode, strict)
     meta, names = reader.meta, reader.layout.names
     if not meta.plain:  # columns of several levels and such: pyarrow restores them
         if strict:

@@ -3,6 +3,9 @@
  * floats, t 64-bit times, c s i l category codes, m a mask of bytes (not zero: null). */
 #include "core.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 typedef struct null_slots {
     const void *values;
     int64_t rows;
@@ -49,9 +52,14 @@ static int64_t next_null(const null_slots *span, int64_t row) {
     }                                                                                    \
     static void name##_mark(const void *from, int64_t rows, uint8_t *bits) {             \
         const type *values = from;                                                       \
-        for (int64_t row = 0; row < rows; row++) {                                       \
-            type value = values[row];                                                    \
-            bits[row >> 3] |= (uint8_t)(!(is_null) << (row & 7));                        \
+        for (int64_t row = 0; row < rows; row += 8, bits++) {                            \
+            int64_t end = rows - row < 8 ? rows - row : 8;                               \
+            unsigned int byte = 0;                                                       \
+            for (int64_t i = 0; i < end; i++) {                                          \
+                type value = values[row + i];                                            \
+                byte |= (unsigned int)!(is_null) << i;                                   \
+            }                                                                            \
+            *bits = (uint8_t)byte;                                                       \
         }                                                                                \
     }                                                                                    \
     static bool name##_holds(const null_slots *span) {                                   \
@@ -97,6 +105,67 @@ static const null_kind *kind_of(int letter) {
     return NULL;
 }
 
+/* ---- Large columns: by several threads, each with a piece of whole bytes of bits ----
+ */
+
+enum { MOST_THREADS = 4, PIECE_BYTES = 2 << 20 /* at least, to be worth a thread */ };
+
+typedef struct piece {
+    const null_kind *kind;
+    const void *values;
+    int64_t rows, nulls;
+    uint8_t *bits; /* to mark; NULL: to count */
+} piece;
+
+static void *piece_run(void *argument) {
+    piece *self = argument;
+
+    if (self->bits)
+        self->kind->mark(self->values, self->rows, self->bits);
+    else
+        self->nulls = self->kind->count(self->values, self->rows);
+    return NULL;
+}
+
+static int64_t piece_count(int64_t bytes) {
+    int64_t most;
+
+    if (bytes < PIECE_BYTES) /* without asking for the cores: that reads a file */
+        return 1;
+    most = sysconf(_SC_NPROCESSORS_ONLN);
+    most = most < 1 ? 1 : most > MOST_THREADS ? MOST_THREADS : most;
+    return bytes / PIECE_BYTES < most ? bytes / PIECE_BYTES + 1 : most;
+}
+
+/* Counts the nulls (bits is NULL), or marks them; without the GIL. */
+static int64_t in_pieces(const null_kind *kind, const void *values, int64_t rows,
+                         uint8_t *bits) {
+    piece pieces[MOST_THREADS];
+    pthread_t threads[MOST_THREADS];
+    bool started[MOST_THREADS] = {false};
+    int64_t count = piece_count(rows * kind->width), nulls = 0;
+    int64_t each = (rows / count + 7) / 8 * 8;
+
+    for (int64_t i = 0; i < count; i++) {
+        int64_t first = each * i < rows ? each * i : rows;
+        int64_t left = rows - first;
+
+        pieces[i] = (piece){kind, (const char *)values + first * kind->width,
+                            left < each || i == count - 1 ? left : each, 0,
+                            bits ? bits + first / 8 : NULL};
+        started[i] =
+            i > 0 && pthread_create(&threads[i], NULL, piece_run, &pieces[i]) == 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (started[i])
+            pthread_join(threads[i], NULL);
+        else
+            piece_run(&pieces[i]);
+        nulls += pieces[i].nulls;
+    }
+    return nulls;
+}
+
 /* valid_bits(values, kind) -> (bitmap or None, null count) */
 PyObject *core_valid_bits(PyObject *module, PyObject *args) {
     Py_buffer values;
@@ -111,15 +180,14 @@ PyObject *core_valid_bits(PyObject *module, PyObject *args) {
     if (!(kind = kind_of(letter)))
         goto out;
     rows = values.len / kind->width;
-    Py_BEGIN_ALLOW_THREADS nulls = kind->count(values.buf, rows);
+    Py_BEGIN_ALLOW_THREADS nulls = in_pieces(kind, values.buf, rows, NULL);
     Py_END_ALLOW_THREADS if (!nulls) {
         bits = Py_NewRef(Py_None);
     }
     else if ((bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((rows + 7) / 8)))) {
         uint8_t *at = (uint8_t *)PyBytes_AsString(bits);
 
-        Py_BEGIN_ALLOW_THREADS memset(at, 0, (size_t)((rows + 7) / 8));
-        kind->mark(values.buf, rows, at);
+        Py_BEGIN_ALLOW_THREADS in_pieces(kind, values.buf, rows, at);
         Py_END_ALLOW_THREADS
     }
 out:
