@@ -79,25 +79,36 @@ def dump_and_load(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 def put(cache: framecache.Cache, scratch: Path, rows: int) -> None:
     frame = pd.DataFrame({"x": np.random.default_rng(1).random(rows)})
     path = scratch / "pickle"
-    large = rows >= 10**8
-    times, rounds = (1, 3) if large else (10, 300) if rows < 10**4 else (1, 60)
-    if large:
-        started = time.perf_counter_ns()
-        put_and_get(cache, "k", frame)
-        first = time.perf_counter_ns() - started
+    times, rounds = (1, 3) if rows >= 10**8 else (1, 60) if rows >= 10**4 else (10, 300)
+    if rows >= 10**8:
+        put_for_the_first_time(cache, path, frame)
     ours = theirs = float("inf")
     for _ in range(rounds):  # in turn: who comes first changes nothing
         ours = min(ours, best(lambda: put_and_get(cache, "k", frame), times, 1))
         theirs = min(theirs, best(lambda: dump_and_load(path, frame), times, 1))
-    if large:
-        report(f"python/put_get_first/{rows}", first, theirs)
+    report(f"python/put_get/{rows}", ours, theirs)
+    if rows >= 10**8:
+        reader = framecache.Cache(cache.dir)
         with open(path, "rb") as file:
             load = best(lambda: (file.seek(0), pickle.load(file)), 1, 3)
-        reader = framecache.Cache(cache.dir)
-        report(
-            f"python/reader/{rows}", best(lambda: reader["k"].to_pandas(), 3, 50), load
-        )
-    report(f"python/put_get/{rows}", ours, theirs)
+        call = best(lambda: reader["k"].to_pandas(), 3, 50)
+        report(f"python/reader/{rows}", call, load)
+
+
+def put_for_the_first_time(
+    cache: framecache.Cache, path: Path, frame: pd.DataFrame
+) -> None:
+    """Into new files, on both sides; of memory that this machine has given out before."""
+    ours = theirs = float("inf")
+    for number in range(3):
+        cache.clear()
+        cache.collect()
+        first = best(lambda: put_and_get(cache, "k", frame), 1, 1)
+        path.unlink(missing_ok=True)
+        second = best(lambda: dump_and_load(path, frame), 1, 1)
+        if number:
+            ours, theirs = min(ours, first), min(theirs, second)
+    report(f"python/put_get_first/{len(frame)}", ours, theirs)
 
 
 # ---- Private memory ----

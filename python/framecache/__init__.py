@@ -17,7 +17,7 @@ import os as _os
 
 # All modules of the package now: were one imported by a thread, a child forked meanwhile
 # would find its import lock taken for ever. None imports numpy or pandas by itself.
-from . import _core, _pandas_out  # noqa: F401
+from . import _core, _pandas_out, _structured  # noqa: F401
 from ._build import Builder
 from ._cache import Cache, doctor
 from ._errors import (

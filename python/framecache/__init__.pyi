@@ -60,7 +60,15 @@ class ArrowArray(Protocol):
 class ArrowSchema(Protocol):
     def __arrow_c_schema__(self) -> object: ...
 
-Table = ArrowStream | ArrowArray | pd.DataFrame | pd.Series[Any] | pd.Index[Any]
+Table = (
+    ArrowStream
+    | ArrowArray
+    | pd.DataFrame
+    | pd.Series[Any]
+    | pd.Index[Any]
+    | pl.LazyFrame
+    | np.ndarray[Any, Any]  # structured
+)
 
 # ---- Errors: one class per FC_E code, each also the builtin that people catch ----
 
@@ -205,6 +213,7 @@ class Frame:
     ) -> pd.DataFrame: ...
     def to_polars(self) -> pl.DataFrame: ...
     def to_arrow(self) -> pa.Table: ...
+    def to_numpy(self) -> np.ndarray[Any, Any]: ...  # structured; a copy
     def to_value(self) -> Any: ...  # the kind that was put
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_array__(

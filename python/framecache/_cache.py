@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from . import _core, _html, _settings
 from ._build import Builder, schema_capsule
 from ._errors import ConflictError
-from ._kinds import kind_of
+from ._kinds import collected, kind_of
 from ._memoize import Computing
 from ._namespace import Namespace
 from ._pandas_in import table_of
 from ._settings import Duration, PutOptions, milliseconds, put_options
+from ._structured import table_of as structured_table_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -184,9 +185,10 @@ class Cache(_core.Cache, Computing):
         key : str or bytes
             1 to 1,024 bytes.
         value : table
-            A pandas DataFrame, Series or Index; or anything with ``__arrow_c_stream__``
-            or ``__arrow_c_array__``: polars, pyarrow, DuckDB, a Frame. NaN and NaT of
-            pandas become nulls, as with pyarrow, and come back as NaN and NaT.
+            A pandas DataFrame, Series or Index; a structured array of numpy; a LazyFrame
+            of polars, which is collected; or anything with ``__arrow_c_stream__`` or
+            ``__arrow_c_array__``: polars, pyarrow, DuckDB, nanoarrow, ADBC, a Frame. NaN
+            and NaT of pandas become nulls, as with pyarrow, and come back as they were.
         ttl : duration, optional
             How long it lives.
         stale : duration
@@ -226,15 +228,20 @@ class Cache(_core.Cache, Computing):
             table = table_of(value)
             if table is not None:
                 return self._put_columns(key, options, *table)
+        value = collected(value)
         if hasattr(value, "__arrow_c_stream__"):
             kind, value = kind_of(value)
             return self._put_stream(key, options, value.__arrow_c_stream__(), kind)
         if hasattr(value, "__arrow_c_array__"):
             return self._put_array(key, options, *value.__arrow_c_array__())
+        if "numpy" in sys.modules:
+            table = structured_table_of(value)
+            if table is not None:
+                return self._put_columns(key, options, *table)
         raise TypeError(
-            f"a {type(value).__name__} is no table: put takes pandas objects and what "
-            "has __arrow_c_stream__ or __arrow_c_array__ (polars, pyarrow, DuckDB); "
-            "put_value takes other values"
+            f"a {type(value).__name__} is no table: put takes pandas objects, numpy's "
+            "structured arrays and what has __arrow_c_stream__ or __arrow_c_array__ "
+            "(polars, pyarrow, DuckDB); put_value takes other values"
         )
 
     def add(

@@ -464,13 +464,33 @@ class Frame(_core.Frame):
 
         return pa.table(self)
 
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The table as a structured array, a field for each column; a copy.
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows,)
+            Fields as `Column.to_numpy` gives them: strings, bytes and categories with
+            nulls are objects. What was put as a structured array has its dtype again.
+
+        Raises
+        ------
+        ColumnTypeError
+            numpy has no type for a column; `.column` names it.
+        ColumnError
+            Several columns have one name.
+        """
+        from . import _structured
+
+        return _structured.to_numpy(self)
+
     def to_value(self) -> Any:
         """The kind that was put.
 
         Returns
         -------
         DataFrame, Series or Index of pandas; DataFrame or Series of polars; Table or
-        RecordBatch of pyarrow; Frame
+        RecordBatch of pyarrow; structured array of numpy; Frame
             A Frame if a Frame was put. What another library made (DuckDB, ...) comes as a
             ``pyarrow.Table``, without pyarrow as this Frame.
         """

@@ -34,6 +34,14 @@ def kind_of(value: Any) -> tuple[str | None, Any]:
     return None, value
 
 
+def collected(value: Any) -> Any:
+    """A LazyFrame of polars is a query: its result. Anything else: itself."""
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(value, polars.LazyFrame):
+        return value.collect()
+    return value
+
+
 def is_table(value: Any) -> bool:
     """Whether `Cache.put` takes it."""
     pandas = sys.modules.get("pandas")
@@ -65,6 +73,8 @@ def value_of(frame: Frame, kind: str | None = None) -> Any:
         from . import _values
 
         return _values.load(frame)
+    if kind == "numpy":
+        return frame.to_numpy()
     if kind == "polars":
         return frame.to_polars()
     if kind == "polars.series":

@@ -68,7 +68,8 @@ class Reader:
         """The most frequent case: of a dtype of numpy's, as it was put."""
         import numpy as np
 
-        if data.format != _numpy.FORMATS[recorded] or position in self.layout.extensions:
+        same = data.format == _numpy.FORMATS[recorded] and data.type != "DICTIONARY"
+        if not same or position in self.layout.extensions:
             return self._read(position, data, recorded, {})
         if data.validity is None and data.values is not None:
             return np.frombuffer(data.values, dtype=recorded), None
@@ -315,8 +316,9 @@ def _interval(arrow: Any, recorded: str) -> Read | None:
     if not pa.types.is_struct(arrow.type) or not isinstance(dtype, pd.IntervalDtype):
         return None
     sides = [pd.Index(side.to_pandas(), dtype=dtype.subtype) for side in arrow.flatten()]
-    array = pd.arrays.IntervalArray.from_arrays(*sides, closed=dtype.closed)
-    return array, "its sides are joined"
+    # pyarrow's sides may lie over pages that cannot be written to
+    array = pd.arrays.IntervalArray.from_arrays(*sides, closed=dtype.closed, copy=True)
+    return array, "it is made of two arrays"
 
 
 def _categories_of_arrow(arrow: Any, recorded: str, of: Extra) -> Any:

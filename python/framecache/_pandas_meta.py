@@ -34,10 +34,16 @@ _NOTHING = Meta(False, [], {}, {}, {}, {}, True, {}, {})
 
 def encode(pandas: dict[str, Any], framecache: dict[str, Any]) -> bytes:
     """Both keys in Arrow's encoding of metadata."""
-    pairs = (
-        (b"pandas", json.dumps(pandas).encode()),
-        (b"framecache", json.dumps(framecache).encode()),
+    return encode_pairs(
+        [
+            (b"pandas", json.dumps(pandas).encode()),
+            (b"framecache", json.dumps(framecache).encode()),
+        ]
     )
+
+
+def encode_pairs(pairs: list[tuple[bytes, bytes]]) -> bytes:
+    """Arrow's encoding of metadata."""
     parts = [struct.pack("=i", len(pairs))]
     for pair in pairs:
         for text in pair:

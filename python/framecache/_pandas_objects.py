@@ -149,7 +149,8 @@ def _floats(name: str, items: list[Any]) -> tuple[str, Any]:
     return "g", (np.array([nan if item is None else item for item in items]),)
 
 
-def _bytes(name: str, items: list[Any]) -> tuple[str, Any]:
+def encode_bytes(name: str, items: list[Any]) -> tuple[str, Any]:
+    """The format and the buffers of bytes objects."""
     import numpy as np
 
     offsets = np.zeros(len(items) + 1, dtype="i8")
@@ -199,7 +200,7 @@ _TYPES: dict[type, tuple[str, Callable[[str, list[Any]], tuple[str | None, Any]]
     bool: ("bool", _bools),
     int: ("int", _ints),
     float: ("float", _floats),
-    bytes: ("bytes", _bytes),
+    bytes: ("bytes", encode_bytes),
     datetime.date: ("date", _dates),
     datetime.time: ("time", _times),
     decimal.Decimal: ("decimal", _decimals),
