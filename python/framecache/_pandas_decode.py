@@ -5,7 +5,6 @@ Each function gives the array and why it is a copy, or None: it is not.
 
 from __future__ import annotations
 
-import base64
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -337,6 +336,8 @@ def _categories_of_arrow(arrow: Any, recorded: str, of: Extra) -> Any:
 @lru_cache(maxsize=256)
 def _type_of(recorded: str) -> Any:
     """The type of pyarrow that `_pandas_encode` wrote down."""
+    import base64
+
     import pyarrow as pa
 
     if not recorded.startswith("schema:"):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import decimal
-import uuid
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,22 +26,27 @@ def pack(value: Any) -> Any:
         return {"float": value.hex()}
     if type(value) is tuple:
         return {"tuple": [pack(item) for item in value]}
-    simple = _SIMPLE.get(type(value))
+    simple = _simple().get(type(value))
     if simple is not None:
         tag, text = simple
         return {tag: text(value)}
     return _pack_pandas(value)
 
 
-_SIMPLE: dict[type, tuple[str, Callable[[Any], str]]] = {
-    bytes: ("bytes", bytes.hex),
-    complex: ("complex", repr),
-    datetime.date: ("date", datetime.date.isoformat),
-    datetime.time: ("time", datetime.time.isoformat),
-    datetime.datetime: ("datetime", datetime.datetime.isoformat),
-    decimal.Decimal: ("decimal", str),
-    uuid.UUID: ("uuid", str),
-}
+@lru_cache(maxsize=1)
+def _simple() -> dict[type, tuple[str, Callable[[Any], str]]]:
+    import decimal
+    import uuid
+
+    return {
+        bytes: ("bytes", bytes.hex),
+        complex: ("complex", repr),
+        datetime.date: ("date", datetime.date.isoformat),
+        datetime.time: ("time", datetime.time.isoformat),
+        datetime.datetime: ("datetime", datetime.datetime.isoformat),
+        decimal.Decimal: ("decimal", str),
+        uuid.UUID: ("uuid", str),
+    }
 
 
 def _pack_pandas(value: Any) -> Packed:
@@ -75,19 +78,24 @@ def unpack(packed: Any) -> Any:
         return float.fromhex(content)
     if tag == "tuple":
         return tuple(unpack(item) for item in content)
-    simple = _PARSERS.get(tag)
+    simple = _parsers().get(tag)
     return simple(content) if simple is not None else _unpack_pandas(tag, content)
 
 
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "bytes": bytes.fromhex,
-    "complex": complex,
-    "date": datetime.date.fromisoformat,
-    "time": datetime.time.fromisoformat,
-    "datetime": datetime.datetime.fromisoformat,
-    "decimal": decimal.Decimal,
-    "uuid": uuid.UUID,
-}
+@lru_cache(maxsize=1)
+def _parsers() -> dict[str, Callable[[str], Any]]:
+    import decimal
+    import uuid
+
+    return {
+        "bytes": bytes.fromhex,
+        "complex": complex,
+        "date": datetime.date.fromisoformat,
+        "time": datetime.time.fromisoformat,
+        "datetime": datetime.datetime.fromisoformat,
+        "decimal": decimal.Decimal,
+        "uuid": uuid.UUID,
+    }
 
 
 def _unpack_pandas(tag: str, content: Any) -> Any:

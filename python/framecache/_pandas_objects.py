@@ -7,10 +7,9 @@ column that mixes them is refused.
 from __future__ import annotations
 
 import datetime
-import decimal
 import itertools
-import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _numpy
@@ -108,7 +107,7 @@ def _encode_typed(
         present.append(not kind)
         if not kind:
             types.add(type(item))
-    typed = _TYPES.get(next(iter(types))) if len(types) == 1 else None
+    typed = _types().get(next(iter(types))) if len(types) == 1 else None
     if typed is None:
         raise refuse(name, f"of its objects, {reason}") from None
     filled = [item if there else None for item, there in zip(items, present, strict=True)]
@@ -196,16 +195,21 @@ def _decimals(name: str, items: list[Any]) -> tuple[None, Any]:
     return None, array.__arrow_c_array__()
 
 
-_TYPES: dict[type, tuple[str, Callable[[str, list[Any]], tuple[str | None, Any]]]] = {
-    bool: ("bool", _bools),
-    int: ("int", _ints),
-    float: ("float", _floats),
-    bytes: ("bytes", encode_bytes),
-    datetime.date: ("date", _dates),
-    datetime.time: ("time", _times),
-    decimal.Decimal: ("decimal", _decimals),
-    uuid.UUID: ("uuid", _uuids),
-}
+@lru_cache(maxsize=1)
+def _types() -> dict[type, tuple[str, Callable[[str, list[Any]], tuple[Any, Any]]]]:
+    import decimal
+    import uuid
+
+    return {
+        bool: ("bool", _bools),
+        int: ("int", _ints),
+        float: ("float", _floats),
+        bytes: ("bytes", encode_bytes),
+        datetime.date: ("date", _dates),
+        datetime.time: ("time", _times),
+        decimal.Decimal: ("decimal", _decimals),
+        uuid.UUID: ("uuid", _uuids),
+    }
 
 
 # ---- Out ----
@@ -277,6 +281,8 @@ def _out_times(data: Data) -> list[Any]:
 
 
 def _out_uuids(data: Data) -> list[Any]:
+    import uuid
+
     content = bytes(data.values)
     return [uuid.UUID(bytes=content[at : at + 16]) for at in range(0, 16 * data.rows, 16)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _numpy, _pandas_meta
@@ -77,10 +76,12 @@ def to_numpy(frame: Frame) -> np.ndarray[Any, Any]:
 
 
 def _recorded(metadata: dict[bytes, bytes]) -> np.dtype[Any] | None:
-    import numpy as np
-
     if _DTYPE not in metadata:
         return None
+    import ast
+
+    import numpy as np
+
     try:
         return np.lib.format.descr_to_dtype(ast.literal_eval(metadata[_DTYPE].decode()))
     except (ValueError, SyntaxError, TypeError):
