@@ -213,7 +213,7 @@ static void read_on(void *context) {
         CHECK(are_numbers(frame, ROWS, *(const int64_t *)v->values));
         fc_frame_release(frame);
         atomic_fetch_add(&a->reads, 1);
-        sleep_ms(2);
+        sleep_ms(10); /* so that there are moments at which all sleep */
     }
     fc_cache_close(cache);
 }
@@ -244,23 +244,25 @@ static bool all_sleep(const pid_t *pids, int count) {
 }
 
 /* Of replaced frames, at a moment when every reader and watcher has done what it was woken
- * for: one without a core holds on for as long as it has none, which is no fault of ours. */
-static uint64_t zombies_at_rest(fc_cache *cache, const pid_t *pids, int count) {
-    for (int64_t end = now_ms() + 60000;;) {
-        CHECK(now_ms() < end);
-        if (all_sleep(pids, count)) {
-            uint64_t zombies = stats_of(cache).zombie_bytes;
-            if (zombies < 3 * BYTES || all_sleep(pids, count))
-                return zombies;
-        }
-        sleep_ms(1);
+ * for: one without a core holds on for as long as it has none, which is no fault of ours.
+ * False if there was no such moment in time. */
+static bool zombies_at_rest(fc_cache *cache, const pid_t *pids, int count, int64_t wait_ms,
+                            uint64_t *zombies) {
+    for (int64_t end = now_ms() + wait_ms; now_ms() < end; sleep_ms(1)) {
+        if (!all_sleep(pids, count))
+            continue;
+        *zombies = stats_of(cache).zombie_bytes;
+        if (*zombies < 3 * BYTES || all_sleep(pids, count))
+            return true;
     }
+    return false;
 }
 
 static void a_key_replaced_all_the_time_under_readers_leaves_few_zombies(void **state) {
     audience *a = shared_memory(sizeof *a);
     pid_t readers[8];
-    uint64_t most = 0, most_at_rest = 0;
+    uint64_t most = 0, most_at_rest = 0, zombies;
+    int samples = 0;
     (void)state;
     a->dir = private_dir();
     fc_options options = threaded(a->dir);
@@ -272,18 +274,22 @@ static void a_key_replaced_all_the_time_under_readers_leaves_few_zombies(void **
          i++) {
         must_put(cache, "key", ROWS, i);
         sleep_ms(100);
-        uint64_t zombies = stats_of(cache).zombie_bytes;
+        zombies = stats_of(cache).zombie_bytes;
         most = zombies > most ? zombies : most;
-        zombies = zombies_at_rest(cache, readers, 8);
+        if (!zombies_at_rest(cache, readers, 8, 50, &zombies))
+            continue; /* a crowded machine: the next time */
+        samples++;
         most_at_rest = zombies > most_at_rest ? zombies : most_at_rest;
         assert_true(zombies < 3 * BYTES);
     }
+    assert_true(zombies_at_rest(cache, readers, 8, 60000, &zombies));
+    assert_true(zombies < 3 * BYTES);
     atomic_store(&a->stop, 1);
     for (int i = 0; i < 8; i++)
         must_end(readers[i]);
-    print_message("%llu reads, most zombie bytes %llu, with nobody at work %llu\n",
-                  (unsigned long long)atomic_load(&a->reads), (unsigned long long)most,
-                  (unsigned long long)most_at_rest);
+    print_message("%llu reads, most zombie bytes %llu; at %d moments with nobody at work "
+                  "%llu\n", (unsigned long long)atomic_load(&a->reads),
+                  (unsigned long long)most, samples, (unsigned long long)most_at_rest);
     assert_true(atomic_load(&a->reads) > 100);
     must_be_clean(cache);
     assert_int_equal(stats_of(cache).zombie_bytes, 0);
