@@ -9,7 +9,7 @@ import dash._callback
 import framecache
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))  # browser.py, for the tests
+sys.path.insert(0, os.path.dirname(__file__))  # dash_tab.py, for the tests
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from browser import Failed, Tab
+from dash_tab import Failed, Tab
 
 
 @pytest.fixture(params=["diskcache", "celery"])

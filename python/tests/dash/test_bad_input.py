@@ -14,8 +14,8 @@ import framecache
 import framecache.dash
 import pandas as pd
 import pytest
-from browser import Tab
 from dash import Dash, Input, Output, dcc, html
+from dash_tab import Tab
 from framecache.dash import CookiesOff, Serverside, StoreMiss, _store
 
 FRAME = pd.DataFrame({"secret": ["Kant", "Hume", "Mill"]})

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.express as px
 import plotly.graph_objects as go
 import pytest
-from browser import Tab
 from cachelib import FileSystemCache, SimpleCache
 from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash_tab import Tab
 from framecache.dash import Serverside, enrich
 from framecache.dash.callback import CallbackCache, Trigger
 

@@ -7,7 +7,6 @@ import framecache
 import framecache.dash
 import pandas as pd
 import pytest
-from browser import Tab
 from dash import dcc, html
 from dash_extensions.enrich import (
     DashProxy,
@@ -20,6 +19,7 @@ from dash_extensions.enrich import (
     Trigger,
     TriggerTransform,
 )
+from dash_tab import Tab
 from framecache.dash import FrameCacheBackend, StoreMiss
 
 FRAME = pd.DataFrame({"n": [1, 2, 3]})

@@ -9,8 +9,8 @@ import framecache
 import framecache.dash
 import pandas as pd
 import pytest
-from browser import Tab
 from dash import Dash, Input, Output, dcc, html
+from dash_tab import Tab
 from framecache.dash import Serverside
 
 with warnings.catch_warnings():  # of httpx, whose successor is not pinned here

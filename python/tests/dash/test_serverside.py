@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import polars as pl
 import pyarrow as pa
 import pytest
-from browser import All, Tab
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash_tab import All, Tab
 from framecache.dash import Serverside
 from framecache.dash._token import PREFIX
 
