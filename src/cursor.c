@@ -1,5 +1,5 @@
-/* Walks over the frames, and what is done to many of them: a snapshot of the words at open,
- * each looked at again when its turn comes. */
+/* Walks over the frames, and what is done to many of them: a snapshot of the words at
+ * open, each looked at again when its turn comes. */
 #include "engine.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@ struct fc_cursor {
     uint32_t fork_generation;
     place *places;
     size_t count, next;
-    uint64_t *leased; /* inodes, as of the opening */
+    uint64_t *leased; /* inodes, as of the first step that tells of them */
+    bool looked;      /* for them */
     size_t leased_count;
     size_t prefix_bytes;
     uint8_t prefix[FC__KEY_BYTES];
@@ -30,8 +31,10 @@ static int check_prefix(fc_cache *cache, fc_bytes prefix, fc_error *error) {
     if (atomic_load(&cache->closed))
         return fc__fail(error, FC_E_CLOSED, "the cache was closed");
     if (prefix.size > FC__KEY_BYTES || (prefix.size && !prefix.data))
-        return fc__fail(error, FC_E_INVALID, "a prefix has at most %u bytes, this one has "
-                        "%zu", FC__KEY_BYTES, prefix.size);
+        return fc__fail(error, FC_E_INVALID,
+                        "a prefix has at most %u bytes, this one has "
+                        "%zu",
+                        FC__KEY_BYTES, prefix.size);
     return 0;
 }
 
@@ -61,7 +64,6 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
     cursor->cache = cache;
     cursor->fork_generation = fc__fork_generation();
     cursor->places = places;
-    cursor->leased = fc__os_leased_inodes(cache->frames, &cursor->leased_count);
     cursor->prefix_bytes = prefix.size;
     if (prefix.size)
         memcpy(cursor->prefix, prefix.data, prefix.size);
@@ -69,15 +71,9 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
     return 0;
 }
 
-static int by_number(const void *a, const void *b) {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
 static bool is_leased(fc_cursor *cursor, fc__hash hash, uint64_t word, uint64_t inode) {
     return fc__table_uses(cursor->cache, hash, word) ||
-           (cursor->leased_count && bsearch(&inode, cursor->leased, cursor->leased_count,
-                                            sizeof inode, by_number));
+           fc__os_is_among(cursor->leased, cursor->leased_count, inode);
 }
 
 static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
@@ -125,17 +121,23 @@ int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
     if (!info || info->size < offsetof(fc_info, sequence))
         return fc__fail(error, FC_E_INVALID, "fc_info.size: set it to sizeof the struct");
     if (cursor->fork_generation != fc__fork_generation())
-        return fc__fail(error, FC_E_INVALID, "a cursor belongs to the process that opened "
+        return fc__fail(error, FC_E_INVALID,
+                        "a cursor belongs to the process that opened "
                         "it");
     if (atomic_load(&cursor->cache->closed))
         return fc__fail(error, FC_E_CLOSED, "the cache was closed");
+    if (!cursor->looked)
+        cursor->leased =
+            fc__os_leased_inodes(cursor->cache->frames, &cursor->leased_count);
+    cursor->looked = true;
     int status = next_match(cursor, &at, &m, &leased);
     if (status < 0)
         return fail_peek(cursor, status, error);
     if (!status) {
-        bool tagged = fc__tags_read(cursor->tags, sizeof cursor->tags, m.tag_count, cursor->tag);
-        fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes},
-                      NULL, tagged ? cursor->tag : NULL, leased, info);
+        bool tagged =
+            fc__tags_read(cursor->tags, sizeof cursor->tags, m.tag_count, cursor->tag);
+        fc__fill_info(cursor->cache, &m, (fc_bytes){cursor->key, m.key_bytes}, NULL,
+                      tagged ? cursor->tag : NULL, leased, info);
     }
     return status;
 }
@@ -150,18 +152,15 @@ void fc_cursor_close(fc_cursor *cursor) {
 }
 
 static int check_writable(fc_cache *cache, fc_error *error) {
-    if (cache->read_only)
-        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
-                        cache->settings.dir);
-    return fc__control_present(cache, error);
+    int status = fc__check_writable(cache, error);
+    return status ? status : fc__control_present(cache, error);
 }
 
 static bool delete_at(fc_cache *cache, place at, fc_miss reason) {
     const fc__record *record = &cache->records[fc__word_record(at.word)];
     fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
     bool gone = fc__slot(cache, at.slot) == at.word &&
-                fc__remove_word(cache, hash, at.slot, at.word, reason,
-                                fc__now_ns(cache));
+                fc__remove_word(cache, hash, at.slot, at.word, reason, fc__now_ns(cache));
     fc__count(cache, FC__COUNT_deleted, gone);
     return gone;
 }

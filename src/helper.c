@@ -1,6 +1,7 @@
-/* The helper thread of a process: a watcher, which gives up idle mappings when the pressure
- * epoch moves or frames are replaced under leases, and, in one process of all, the janitor.
- * It sleeps on the notice word. Nothing depends on it: without it puts do the same. */
+/* The helper thread of a process: a watcher, which gives up idle mappings when the
+ * pressure epoch moves or frames are replaced under leases, and, in one process of all,
+ * the janitor. It sleeps on the notice word. Nothing depends on it: without it puts do
+ * the same. */
 #include "engine.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #define ROUND_NS    1000000000
+#define FIRST_NS    20000000   /* a process that has just begun maps its first frames */
 #define IDLE_NS     2000000000 /* of one that only looks whether the janitor lives */
 #define POOL_ROUNDS 120
 
@@ -58,7 +60,8 @@ static bool any_frames(const fc_cache *cache) {
 }
 
 void fc__rouse(fc_cache *cache) {
-    if (atomic_load(&cache->control->asleep) && atomic_exchange(&cache->control->asleep, 0))
+    if (atomic_load(&cache->control->asleep) &&
+        atomic_exchange(&cache->control->asleep, 0))
         fc__notice(cache);
 }
 
@@ -91,7 +94,7 @@ static bool may_sleep(fc_cache *cache) {
 static void *helper_main(void *argument) {
     fc_cache *cache = argument;
     uint32_t watched = atomic_load(&cache->control->notice) - 1;
-    int64_t last_ns = fc__os_monotonic_ns(), pause_ns = 0; /* of the last round */
+    int64_t last_ns = fc__os_monotonic_ns(), pause_ns = FIRST_NS; /* of the last round */
     while (!atomic_load(&cache->helper_stop)) {
         uint32_t notice = atomic_load(&cache->control->notice);
         fc__watches_look(cache, false); /* first: somebody waits for it */
@@ -164,8 +167,10 @@ int fc_cache_tick(fc_cache *cache, uint32_t flags, int64_t *next_ms, fc_error *e
     if (next_ms)
         *next_ms = 1000;
     if (flags & ~FC_TICK_FULL)
-        return fc__fail(error, FC_E_INVALID, "fc_cache_tick() flags 0x%x: only FC_TICK_FULL "
-                        "is known", flags);
+        return fc__fail(error, FC_E_INVALID,
+                        "fc_cache_tick() flags 0x%x: only FC_TICK_FULL "
+                        "is known",
+                        flags);
     if (atomic_load(&cache->closed))
         return fc__fail(error, FC_E_CLOSED, "the cache was closed");
     int status = fc__control_present(cache, error);

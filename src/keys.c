@@ -17,14 +17,18 @@ int fc__check_key(fc_cache *cache, fc_bytes key, fc_error *error) {
     return 0;
 }
 
+int fc__check_writable(fc_cache *cache, fc_error *error) {
+    if (!cache->read_only)
+        return 0;
+    return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
+                    cache->settings.dir);
+}
+
 static int check_write(fc_cache *cache, fc_bytes key, fc_error *error) {
     int status = fc__check_key(cache, key, error);
-    if (status)
-        return status;
-    if (cache->read_only)
-        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
-                        cache->settings.dir);
-    return fc__control_present(cache, error);
+    if (!status)
+        status = fc__check_writable(cache, error);
+    return status ? status : fc__control_present(cache, error);
 }
 
 int fc_contains(fc_cache *cache, fc_bytes key, fc_error *error) {

@@ -118,10 +118,9 @@ int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error) {
     uint32_t rule;
     if (atomic_load(&cache->closed))
         return fc__fail(error, FC_E_CLOSED, "the cache was closed");
-    if (cache->read_only)
-        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
-                        cache->settings.dir);
-    int status = fc__parse_budget(&amount, budget, error);
+    int status = fc__check_writable(cache, error);
+    if (!status)
+        status = fc__parse_budget(&amount, budget, error);
     if (!status)
         status = fc__budget_resolve(cache, &amount, &units, &rule, error);
     if (status)

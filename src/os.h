@@ -118,6 +118,7 @@ uint64_t fc__os_descriptors(void); /* open in this process; 0 if not told */
  * as far as /proc/locks tells in this pid namespace; freed by fc__free(). NULL: none, or it
  * cannot be told. A look at the locks that, unlike trying to take them, is in nobody's way. */
 uint64_t *fc__os_leased_inodes(int dir, size_t *count);
+bool fc__os_is_among(const uint64_t *inodes, size_t count, uint64_t inode);
 
 /* The oracle that everything rests on: a mapping must keep its flock after close().
  * 0: it does. -1: it does not, or (errno) it could not be tried. `dir` must be writable. */

@@ -265,6 +265,10 @@ uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
     return inodes;
 }
 
+bool fc__os_is_among(const uint64_t *inodes, size_t count, uint64_t inode) {
+    return count && bsearch(&inode, inodes, count, sizeof inode, by_number);
+}
+
 uint32_t fc__os_cores(void) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     return cores < 1 ? 1 : (uint32_t)cores;

@@ -13,13 +13,6 @@
 
 #define MAX_CHARGE_TRIES 64
 
-static int check_writable(fc_cache *cache, fc_error *error) {
-    if (cache->read_only)
-        return fc__fail(error, FC_E_PERMISSION, "the cache in %s is attached read-only",
-                        cache->settings.dir);
-    return 0;
-}
-
 static int check_options(fc_put_options *out, const fc_put_options *options,
                          fc_error *error) {
     memset(out, 0, sizeof *out);
@@ -53,7 +46,7 @@ int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
     writer->started_ns = fc__os_monotonic_ns();
     int status = fc__check_key(cache, key, error);
     if (!status)
-        status = check_writable(cache, error);
+        status = fc__check_writable(cache, error);
     if (status)
         return status;
     writer->key_bytes = (uint32_t)key.size;
