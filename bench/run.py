@@ -81,6 +81,7 @@ CONTESTS = [
         )
         for mb in targets.VICTIM_MB
     ),
+    Contest("df.assign of a frame of 1 GB", "assign.py", (), 5 * GB),
     Contest("readers of 1 GB", "readers", (), 2 * GB),
     Contest("flights, compressed and back", "codec", (), GB),
     Contest("get_or_compute on a hit", "flights", ("hit",), GB // 10),

@@ -65,6 +65,10 @@ TARGETS: list[Target] = [
     Target("put_800MB/fresh/huge", "... fresh, huge=within_size"),
     Target("put_800MB/recycled/huge", "... recycled, huge=within_size", "at least", 0.9),
     *(target for mb in VICTIM_MB for target in _make_room(mb)),
+    Target(
+        "assign/put", "df.assign(x=...) of 50 columns, 1 GB, put again", "at most", 0.05
+    ),
+    Target("assign/memory", "... and what it adds to the disk", "at most", 1.05),
     Target("put_one_row/new", "put of one row, new key", "at most", 1.8),
     Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
     Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),
