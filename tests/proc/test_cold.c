@@ -92,7 +92,8 @@ static void frames_compress_before_they_are_dropped(void **state) {
 
 /* Threads code one frame together, and the janitor begins above the high watermark. */
 static void a_janitor_compresses_with_threads_beside_gets_and_forks(void **state) {
-    fc_options options = cold_options(private_dir());
+    const char *dir = private_dir();
+    fc_options options = cold_options(dir);
     char key[16];
     (void)state;
 
@@ -109,7 +110,7 @@ static void a_janitor_compresses_with_threads_beside_gets_and_forks(void **state
         must_put(cache, key, 4 * ROWS, i);
     }
     int64_t end = now_ms() + 60000;
-    for (int i = 0; stats_of(cache).demoted < 4 && now_ms() < end; i++) {
+    for (int i = 0; stats_of(cache).demoted < 3 && now_ms() < end; i++) {
         if (i < 10) {
             pid_t child = spawn(fork_and_end, NULL);
             must_end(child);
@@ -118,14 +119,14 @@ static void a_janitor_compresses_with_threads_beside_gets_and_forks(void **state
         sleep_ms(50);
     }
     fc_stats stats = stats_of(cache);
-    assert_true(stats.demoted >= 4);
+    assert_true(stats.demoted >= 3); /* which brings it below the high watermark */
     assert_int_equal(stats.frames, 11);
     for (int i = 0; i < 10; i++) {
         snprintf(key, sizeof key, "k-%d", i);
         get_and_release(cache, key, 4 * ROWS, i);
     }
-    must_be_clean(cache);
-    fc_cache_close(cache);
+    fc_cache_close(cache); /* its janitor may be at the next one */
+    must_be_clean_in(dir);
 }
 
 static void what_does_not_pay_is_dropped(void **state) {
