@@ -13,7 +13,6 @@ import json
 import struct
 import sys
 import uuid
-import zoneinfo
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -136,7 +135,7 @@ class Encoder:
             inner = [extension.encode(value)]
             node = self.nodes(inner, 1, level + 1, lambda _, item: "")
             return {"extension": [extension.tag, *node]}
-        for encode in (_from_numpy, _from_pandas, _from_table, _from_plotly):
+        for encode in (_from_zone, _from_numpy, _from_pandas, _from_table, _from_plotly):
             found = encode(self, value, level)
             if found is not None:
                 return found
@@ -248,8 +247,8 @@ def _dict(encoder: Encoder, value: dict[Any, Any], level: int) -> Any:
 def _zone(encoder: Encoder, zone: datetime.tzinfo | None, level: int) -> Any:
     if zone is None:
         return None
-    if type(zone) is zoneinfo.ZoneInfo and zone.key:
-        return zone.key
+    if _is_zone(zone) and zone.key:  # type: ignore[attr-defined]
+        return zone.key  # type: ignore[attr-defined]
     if type(zone) is datetime.timezone:
         offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
         return [_span(offset), *name]
@@ -257,6 +256,15 @@ def _zone(encoder: Encoder, zone: datetime.tzinfo | None, level: int) -> Any:
         f"the time zone {zone!r} is neither a zoneinfo.ZoneInfo with a key nor a "
         "datetime.timezone"
     )
+
+
+def _is_zone(value: Any) -> bool:
+    zoneinfo = sys.modules.get("zoneinfo")  # no import: it takes milliseconds
+    return zoneinfo is not None and type(value) is zoneinfo.ZoneInfo
+
+
+def _from_zone(encoder: Encoder, value: Any, level: int) -> Any:
+    return {"zone": _zone(encoder, value, level)} if _is_zone(value) else None
 
 
 def _span(value: datetime.timedelta) -> list[int]:
@@ -292,9 +300,6 @@ _ENCODERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
     datetime.date: lambda encoder, value, level: {"date": value.isoformat()},
     datetime.timedelta: lambda encoder, value, level: {"timedelta": _span(value)},
     datetime.timezone: lambda encoder, value, level: {
-        "zone": _zone(encoder, value, level)
-    },
-    zoneinfo.ZoneInfo: lambda encoder, value, level: {
         "zone": _zone(encoder, value, level)
     },
     decimal.Decimal: lambda encoder, value, level: {"decimal": str(value)},

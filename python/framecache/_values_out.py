@@ -13,7 +13,6 @@ import json
 import math
 import struct
 import uuid
-import zoneinfo
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +131,8 @@ def zone_of(content: Any) -> datetime.tzinfo | None:
     if content is None:
         return None
     if isinstance(content, str):
+        import zoneinfo
+
         try:
             return zoneinfo.ZoneInfo(content)
         except zoneinfo.ZoneInfoNotFoundError as error:
