@@ -252,3 +252,16 @@ def test_streams_do_not_pass_pandas(
     with pytest.raises(AssertionError):
         cache.put("k", pd.DataFrame({"a": [1]}))
     assert "pandas" in sys.modules
+
+
+# ---- Columns longer than their table ----
+
+
+def struct_of(rows: int, *columns: pa.Array) -> pa.Array:
+    kind = pa.struct([(f"c{n}", column.type) for n, column in enumerate(columns)])
+    return pa.Array.from_buffers(kind, rows, [None], children=list(columns))
+
+
+def test_a_column_longer_than_its_table_is_cut(cache: framecache.Cache) -> None:
+    with cache.put("k", struct_of(2, pa.array([1, 2, 3]), pa.array(["a", "b"]))) as frame:
+        assert pa.table(frame).to_pylist() == [{"c0": 1, "c1": "a"}, {"c0": 2, "c1": "b"}]
