@@ -113,7 +113,8 @@ POLARS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (pl.Int8, integers(8)), (pl.UInt64, integers(64, False)), (pl.Float64, st.floats()),
     (pl.Boolean, st.booleans()), (pl.String, TEXT), (pl.Binary, st.binary(max_size=9)),
     (pl.Date, st.dates()), (pl.Time, TIMES),
-    (pl.Datetime("us"), st.datetimes().map(lambda t: t.replace(fold=0))), (pl.List(pl.Int64), st.lists(integers(64))),
+    (pl.Datetime("us"), st.datetimes().map(lambda t: t.replace(fold=0))),
+    (pl.List(pl.Int64), st.lists(integers(64))),
     (pl.Categorical, TEXT),
 ]  # fmt: skip
 
