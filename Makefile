@@ -9,7 +9,7 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test test-dash bench torture fuzz wheel test-pythons install clean
+.PHONY: help setup build demo app test test-dash bench bench-dash torture fuzz wheel test-pythons install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -44,6 +44,13 @@ bench: ## measure against the baselines (ROWS=1e9: the big one); JSON in build/b
 	@$(MAKE) --no-print-directory build PRESET=release
 	@echo "bench: bench/run"
 	@ROWS="$(ROWS)" bench/run $(ARGS)
+
+bench-dash: ## one app with JSON, pickle files and framecache, in a browser (ROWS=1e9)
+	@$(MAKE) --no-print-directory build PRESET=release
+	@echo "bench-dash: bench/dash/run.py"
+	@ROWS="$(ROWS)" .venv/bin/python bench/dash/run.py $(ARGS)
+	@.venv/bin/python bench/dash/charts.py --out build/bench/dash
+	@echo "bench-dash: charts in build/bench/dash/"
 
 torture: build ## processes that put, get and are killed, for TORTURE_SECONDS (120)
 	@echo "torture: tests/proc, $(TORTURE_SECONDS) s each"

@@ -65,21 +65,68 @@ def serve(
 
 
 @contextlib.contextmanager
-def page(address: str) -> Iterator[Any]:
-    """The page at `address`; what its scripts complained of fails the test."""
+def chromium() -> Iterator[Any]:
+    """Playwright's browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def page(address: str) -> Iterator[Any]:
+    """The page at `address`; what its scripts complained of fails the test."""
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(90_000)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        try:
-            page.goto(address)
-            yield page
-            assert errors == []
-        finally:
-            browser.close()
+        page.goto(address)
+        yield page
+        assert errors == []
+
+
+class Tab:
+    """A page in a session of its own, and the answers of its callbacks."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(90_000)
+        self.errors: list[str] = []
+        self.responses: list[Any] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("response", self._note)
+        self.page.goto(address)
+
+    def _note(self, response: Any) -> None:
+        if "/_dash-update-component" in response.url:
+            if response.status >= 400:
+                self.errors.append(f"{response.status} {response.url}")
+            self.responses.append(response)
+
+    def click(self, selector: str) -> None:
+        self.page.click(selector)
+
+    def text(self, selector: str, contains: str) -> str:
+        """The element's text, once it holds `contains`."""
+        self.page.wait_for_function(
+            "([s, t]) => (document.querySelector(s)?.textContent ?? '').includes(t)",
+            arg=[selector, contains],
+        )
+        return str(self.page.locator(selector).text_content())
+
+    def store(self, component: str) -> Any:
+        """What a dcc.Store holds in the browser: as the last answer has set it."""
+        for response in reversed(self.responses):
+            if response.status == 200:
+                part = response.json().get("response", {}).get(component)
+                if part is not None:
+                    return part["data"]
+        return None
