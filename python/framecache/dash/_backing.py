@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
+import sys
 import time
 from typing import Any, Protocol
 
@@ -48,12 +50,14 @@ class FrameBacking:
 
     limits_lives = True
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, ttl: _settings.Duration | None = None) -> None:
         self.cache = cache
         self.tag = directory_tag(cache.dir)
+        self._ttl = ttl  # of values that are given none
 
     def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:
         name = _VALUE + text_of(key)
+        ttl = self._ttl if ttl is None else ttl
         if is_table(value):
             self.cache.put(name, value, ttl=ttl).release()
         else:
@@ -198,6 +202,36 @@ def check_cache(cache: object) -> None:
         )
 
 
+# The caches that outputs were given, in the order in which the program names them. It is
+# the same in all workers, so one may read what another kept in a cache without a path.
+_declared: list[object] = []
+
+
+def declare(cache: object | None) -> None:
+    """Have every app know a cache, before any value is kept in it."""
+    if cache is not None and not any(known is cache for known in _declared):
+        check_cache(cache)
+        _declared.append(cache)
+
+
+def frame_cache(cache: object | None) -> Cache | None:
+    """The framecache Cache that this is, or that a `framecache.flask.FrameCache` has."""
+    flask = sys.modules.get("framecache.flask")
+    if flask is not None and isinstance(cache, flask.FrameCache):
+        inner: Cache = cache.cache
+        return inner
+    return cache if isinstance(cache, Cache) else None
+
+
+def _backing_of(cache: Any) -> Backing:
+    own = frame_cache(cache)
+    if own is None:
+        ordinal = next(at for at, known in enumerate(_declared) if known is cache)
+        return ForeignBacking(cache, ordinal)
+    timeout = None if own is cache else cache.default_timeout  # 0: for ever
+    return FrameBacking(own, "never" if timeout == 0 else timeout)
+
+
 class Registry:
     """The backings of an app, by the tag in the tokens."""
 
@@ -212,17 +246,15 @@ class Registry:
         for known, backing in self._known:
             if known is cache:
                 return backing
-        check_cache(cache)
-        made: Backing
-        if isinstance(cache, Cache):
-            made = FrameBacking(cache)
-        else:
-            made = ForeignBacking(cache, len(self._known))
+        declare(cache)
+        made = _backing_of(cache)
         self._known.append((cache, made))
         return made
 
     def tagged(self, tag: bytes) -> Backing | None:
-        for _, backing in self._known:
-            if backing.tag == tag:
-                return backing
+        for cache in [*(known for known, _ in self._known), *_declared]:
+            with contextlib.suppress(OSError):  # of one whose directory has gone
+                backing = self.of(cache)
+                if backing.tag == tag:
+                    return backing
         return None

@@ -11,7 +11,7 @@ from dash import NoUpdate
 from dash._grouping import flatten_grouping, grouping_len, make_grouping_by_index
 from dash.dependencies import Input, Output, handle_grouped_callback_args
 
-from ._backing import check_cache
+from ._backing import check_cache, declare
 from ._call import Call
 from ._serverside import Serverside, kept_elsewhere
 from ._store import Keep
@@ -90,6 +90,9 @@ class Plan:
         flat = [output] if self._single else flatten_grouping(output)
         self.indices = make_grouping_by_index(output, list(range(grouping_len(output))))
         self._kept = [_kept_output(item, all_kept, defaults) for item in flat]
+        for keep in self._kept:
+            if keep is not None:
+                declare(keep.cache)
         self._arg_check = all(getattr(item, "arg_check", True) for item in flat)
         self.memoize = memoize
         self._outputs = [str(item) for item in flat]

@@ -19,7 +19,7 @@ from dash import Dash
 
 from .. import Cache
 from . import _store, init
-from ._backing import check_cache
+from ._backing import check_cache, frame_cache
 from ._plan import Defaults, Trigger
 
 __all__ = ["CallbackCache", "Trigger"]
@@ -98,8 +98,7 @@ class CallbackCache:
         if self._app is not None:
             raise RuntimeError("register() was called before")
         if _store.of_app(app) is None:
-            own = self._cache if isinstance(self._cache, Cache) else None
-            init(app, own, session_check=self._session_check)
+            init(app, frame_cache(self._cache), session_check=self._session_check)
         self._app = app
         for args, kwargs, function in self._callbacks:
             app.callback(*args, **kwargs)(function)

@@ -16,7 +16,7 @@ from dash.dependencies import Input, Output, State
 
 from .. import Cache
 from . import init
-from ._backing import check_cache
+from ._backing import check_cache, frame_cache
 from ._plan import Defaults, ServersideOutput, Trigger
 from ._store import open_cache
 
@@ -96,8 +96,7 @@ class Dash(dash.Dash):
             )
         self._framecache_defaults = Defaults(backend, check)
         super().__init__(*args, **kwargs)
-        own = backend if isinstance(backend, Cache) else None
-        init(self, own, session_check=check)
+        init(self, frame_cache(backend), session_check=check)
 
     def callback(self, *args: Any, **kwargs: Any) -> Any:
         """As `dash.Dash.callback`.

@@ -15,6 +15,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash_tab import Tab
 from framecache.dash import Serverside, enrich
 from framecache.dash.callback import CallbackCache, Trigger
+from framecache.flask import FrameCache
 
 FRAME = pd.DataFrame({"year": [1952, 1957, 1957], "pop": [1.0, 2.0, 3.0]})
 
@@ -402,3 +403,32 @@ def test_memoize_reuses_kept_and_plain_outputs() -> None:
 def test_unknown_defaults_are_refused() -> None:
     with pytest.raises(TypeError, match=r"\['backends'\]"):
         enrich.Dash("app", output_defaults={"backends": 1})  # type: ignore[typeddict-unknown-key]
+
+
+def test_a_worker_reads_what_another_kept_in_a_cache_that_it_never_wrote_to(
+    tmp_path: Path,
+) -> None:
+    """Two workers of one program: the same callbacks, caches of the same places."""
+
+    def worker(files: Any) -> Tab:
+        app = new_app()
+        cc = CallbackCache(cache=files, session_check=False)
+
+        @cc.cached_callback(Output("store", "data"), Input("btn", "n_clicks"))
+        def query(n: int) -> Any:
+            return FRAME
+
+        @cc.callback(Output("log", "children"), Input("store", "data"))
+        def log(df: pd.DataFrame) -> str:
+            return f"{len(df)} rows"
+
+        cc.register(app)
+        return Tab(app)
+
+    for make in (
+        lambda: FileSystemCache(str(tmp_path / "files")),
+        lambda: FrameCache(str(tmp_path / "frames")),
+    ):
+        first, second = worker(make()), worker(make())
+        token = first.get("store.data", {"btn.n_clicks": 1})
+        assert second.get("log.children", {"store.data": token}) == "3 rows"
