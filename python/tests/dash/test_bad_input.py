@@ -145,7 +145,7 @@ def test_an_expired_value_is_a_miss_with_its_age(cache: framecache.Cache) -> Non
 
 
 def test_an_evicted_value_is_a_miss(directory: str) -> None:
-    with framecache.Cache(directory, budget="8MiB", capacity=64) as cache:
+    with framecache.Cache(directory, budget="8MiB", capacity=64, cold=False) as cache:
         tab = Tab(new_app(cache, frame=pd.DataFrame({"x": range(400_000)})))
         token = query(tab)
         for number in range(20):
