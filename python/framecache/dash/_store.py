@@ -119,10 +119,7 @@ class Store:
         try:
             backing.put(key, value, how.ttl)
         except TypeError as error:
-            raise TypeError(
-                f"{place.component}: {error}. A table within a list or a dict gets a "
-                "Serverside of its own: {'a': Serverside(table), 'b': 1}"
-            ) from error
+            raise TypeError(f"{place.component}: {error}") from error
         if how.name is None:
             self._slots.fill(self._slot(session, place), key, how.ttl, backing)
         return self.token(key, backing, session)

@@ -388,8 +388,17 @@ def test_init_twice_and_wrong_options_are_refused() -> None:
 def test_a_value_that_cannot_be_kept_names_its_type() -> None:
     with pytest.raises(TypeError, match=r"store\.data: value: .*object"):
         query(Tab(store_app(object())))
-    with pytest.raises(TypeError, match=r"value\['a'\]: .*Serverside of its own"):
-        query(Tab(store_app({"a": FRAME})))
+    with pytest.raises(TypeError, match=r"store\.data: value\['a'\]: "):
+        query(Tab(store_app({"a": object()})))
+
+
+def test_a_table_within_a_dict_comes_back_within_it() -> None:
+    tab = Tab(app := store_app({"a": FRAME, "n": 3}))
+    store = framecache.dash._store.of_app(app)
+    assert store is not None
+    found = store.fetch(query(tab), tab.cookie, "store.data")
+    assert found["n"] == 3
+    pd.testing.assert_frame_equal(found["a"], FRAME)
 
 
 def test_two_apps_in_a_process_have_a_store_each(
