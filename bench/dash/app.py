@@ -44,12 +44,16 @@ def make_app() -> tuple[Any, Any, Any]:
         )
 
         files = ServersideOutputTransform(backends=[FileSystemBackend(DIR, threshold=3)])
-        return DashProxy(__name__, transforms=[files]), Serverside, lambda df: df
+        return (
+            DashProxy(__name__, transforms=[files], use_async=False),
+            Serverside,
+            lambda df: df,
+        )
     import framecache
     from dash import Dash
     from framecache.dash import Serverside, init
 
-    app = Dash(__name__)
+    app = Dash(__name__, use_async=False)
     # A replaced value stays readable for a minute by default. Here its pages are to be
     # written again by the next run.
     init(app, framecache.Cache(DIR), grace=1)
