@@ -9,7 +9,7 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test test-dash bench bench-dash torture fuzz wheel test-pythons install clean
+.PHONY: help setup build demo app test test-dash bench bench-dash models torture fuzz wheel test-pythons install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -51,6 +51,10 @@ bench-dash: ## one app with JSON, pickle files and framecache, in a browser (ROW
 	@ROWS="$(ROWS)" .venv/bin/python bench/dash/run.py $(ARGS)
 	@.venv/bin/python bench/dash/charts.py --out build/bench/dash
 	@echo "bench-dash: charts in build/bench/dash/"
+
+models: ## check every protocol's model, and that each mutation fails; needs spin; 15 minutes
+	@scripts/setup models
+	@SECONDS_EACH=$${SECONDS_EACH:-900} tests/model/run.sh
 
 torture: build ## processes that put, get and are killed, for TORTURE_SECONDS (120)
 	@echo "torture: tests/proc, $(TORTURE_SECONDS) s each"

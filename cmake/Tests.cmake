@@ -39,9 +39,10 @@ foreach(source IN LISTS fault_tests)
     framecache_test(${source} fault 300)
 endforeach()
 
-# The protocols, exhaustively; the same whatever the build, so once is enough. Without spin
-# it says so and counts as skipped.
+# The small protocols, exhaustively; `make models` checks the large ones too. The same whatever
+# the build, so once is enough. Without spin it says so and counts as skipped.
 if(NOT FRAMECACHE_SANITIZE)
-    add_test(NAME models COMMAND ${PROJECT_SOURCE_DIR}/tests/model/run.sh)
-    set_tests_properties(models PROPERTIES LABELS model TIMEOUT 1800 SKIP_RETURN_CODE 77)
+    add_test(NAME models
+        COMMAND ${PROJECT_SOURCE_DIR}/tests/model/run.sh budget attach wait)
+    set_tests_properties(models PROPERTIES LABELS model TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()
