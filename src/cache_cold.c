@@ -35,6 +35,7 @@ static fc__content content_of(fc__handle *handle, void *context) {
                          .body_bytes = m->body_bytes,
                          .rows = m->rows,
                          .columns = m->columns,
+                         .marked = m->flags & FC__MANIFEST_MARKED,
                          .hashed = m->flags & FC__MANIFEST_HASHED,
                          .hash = m->content_hash,
                          .context = context,

@@ -360,6 +360,9 @@ void fc__handles_free(fc__handle *list);
 /* The handle, with a reference, one of whose segments is mapped just here; or NULL. */
 fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
                                    uint32_t *segment);
+/* The same, with the segment that has these bytes anywhere in it. */
+fc__handle *fc__table_find_range(fc_cache *cache, const void *start, uint64_t bytes,
+                                 uint32_t *segment);
 void fc__table_lock_all(fc_cache *cache);
 void fc__table_unlock_all(fc_cache *cache, bool in_child);
 void fc__table_forget_idle(fc_cache *cache); /* in a forked child */
@@ -415,6 +418,8 @@ uint64_t fc__private_bytes(fc_cache *cache); /* dirtied pages of all private cop
 const uint64_t *fc__handle_lengths(const fc__handle *handle);
 bool fc__handle_maps(const fc__handle *handle, const void *start, uint64_t bytes,
                      uint32_t *segment);
+bool fc__handle_has(const fc__handle *handle, const void *start, uint64_t bytes,
+                    uint32_t *segment);
 uint64_t fc__handle_bytes(const fc__handle *handle); /* mapped */
 int fc__handle_populate(fc__handle *handle);
 

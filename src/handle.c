@@ -221,6 +221,19 @@ bool fc__handle_maps(const fc__handle *handle, const void *start, uint64_t bytes
     return false;
 }
 
+bool fc__handle_has(const fc__handle *handle, const void *start, uint64_t bytes,
+                    uint32_t *segment) {
+    for (uint32_t i = 0; i < handle->segment_count; i++) {
+        const char *map = atomic_load_explicit(&handle->segments[i], memory_order_relaxed);
+        uint64_t offset = (uintptr_t)start - (uintptr_t)map;
+        if (map && offset <= lengths(handle)[i] && bytes <= lengths(handle)[i] - offset) {
+            *segment = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t fc__handle_bytes(const fc__handle *handle) {
     uint64_t bytes = handle->base ? 0 : handle->manifest_bytes;
     for (uint32_t i = 0; i < handle->segment_count; i++)

@@ -177,6 +177,7 @@ _Static_assert(sizeof(fc__control) % 64 == 0, "whole cache lines");
 #define FC__MANIFEST_INLINE 1u /* segment 0 stands in this file */
 #define FC__MANIFEST_COLD   2u /* the segments stand compressed in one file */
 #define FC__MANIFEST_HASHED 4u /* content_hash stands */
+#define FC__MANIFEST_MARKED 8u /* put with FC_PUT_MARKED */
 
 typedef struct fc__manifest {
     uint64_t magic;

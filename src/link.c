@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define WORTH_BYTES ((uint64_t)1 << 20) /* a segment of its own */
-
 static bool same_bytes(const fc__handle *handle, const fc__content *content, uint32_t segment,
                        const void *start) {
     return content->is_segment(content->context, segment, start) &&
@@ -52,7 +50,7 @@ void fc__link_segments(fc__writer *writer, const fc__content *content, bool *lin
         return; /* copied then */
     content->sources(content->context, sources);
     for (uint32_t i = 0; i < content->segment_count; i++)
-        if (sources[i] && content->segment_bytes[i] >= WORTH_BYTES)
+        if (sources[i] && content->segment_bytes[i] >= FC__SHARED_BYTES)
             linked[i] = link_segment(writer, content, i, sources[i]);
     fc__free(sources);
 }
@@ -70,7 +68,7 @@ uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
         return 0; /* the usual case costs nothing */
     for (uint32_t i = 0; i < manifest->segment_count; i++) {
         fc__segment_name(name, manifest->record, i);
-        if (lengths[i] >= WORTH_BYTES &&
+        if (lengths[i] >= FC__SHARED_BYTES &&
             fc__os_stat_at(cache->frames, name, &info) == 0 && info.st_nlink > 1)
             bytes += lengths[i];
     }

@@ -250,18 +250,20 @@ void fc__os_not_in_children(const void *start, size_t bytes) {
     madvise((void *)(uintptr_t)start, bytes, MADV_DONTFORK);
 }
 
+#define PAGEMAP_READ 8192 /* entries a read: 64 KiB, for 32 MiB of pages */
+
 /* Counts pages of the range that are the process's own, by /proc/self/pagemap (Linux
  * Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62 swapped, 61 page of a file or
  * shared. False if that cannot be told. */
 static bool count_private(const void *start, size_t bytes, uint64_t *pages) {
-    uint64_t entries[512], first = (uintptr_t)start / FC__PAGE;
+    uint64_t entries[PAGEMAP_READ], first = (uintptr_t)start / FC__PAGE;
     uint64_t count = (bytes + FC__PAGE - 1) / FC__PAGE, done = 0;
     *pages = 0;
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     while (done < count) {
-        uint64_t want = count - done < 512 ? count - done : 512;
+        uint64_t want = count - done < PAGEMAP_READ ? count - done : PAGEMAP_READ;
         ssize_t got = pread(fd, entries, want * 8, (off_t)((first + done) * 8));
         if (got < 8)
             break;

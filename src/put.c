@@ -22,9 +22,9 @@ static int check_options(fc_put_options *out, const fc_put_options *options,
     if (options->size < offsetof(fc_put_options, ttl_ms))
         return fc__fail(error, FC_E_INVALID, "fc_put_options.size is %zu: set it to sizeof "
                         "the struct", options->size);
-    if (out->flags & ~FC_PUT_SLIDING)
+    if (out->flags & ~(FC_PUT_SLIDING | FC_PUT_MARKED))
         return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: only FC_PUT_SLIDING "
-                        "is known", out->flags);
+                        "and FC_PUT_MARKED are known", out->flags);
     if (out->stale_ms < 0 && out->stale_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "stale time of %lld ms: give 0 or more, or "
                         "FC_NEVER", (long long)out->stale_ms);
@@ -118,7 +118,9 @@ static void fill_manifest(const fc__writer *writer, const fc__content *content,
     m->record = writer->record;
     m->created_ns = writer->source ? writer->created_ns : fc__now_ns(writer->cache);
     m->flags = (content->inlined ? FC__MANIFEST_INLINE : 0) |
-               (writer->cold ? FC__MANIFEST_COLD : 0);
+               (writer->cold ? FC__MANIFEST_COLD : 0) |
+               (content->marked || writer->options.flags & FC_PUT_MARKED ? FC__MANIFEST_MARKED
+                                                                         : 0);
     m->key_bytes = writer->key_bytes;
     m->segment_count = content->segment_count;
     m->segments_offset = s->segments_offset;

@@ -275,13 +275,16 @@ void fc__handles_free(fc__handle *list) {
     }
 }
 
-static fc__handle *find_in_shard(fc__shard *shard, const void *start, uint64_t bytes,
-                                 uint32_t *segment) {
+typedef bool (*maps_fn)(const fc__handle *handle, const void *start, uint64_t bytes,
+                        uint32_t *segment);
+
+static fc__handle *find_in_shard(fc__shard *shard, maps_fn maps, const void *start,
+                                 uint64_t bytes, uint32_t *segment) {
     fc__handle *found = NULL;
     lock(shard);
     for (uint32_t b = 0; shard->count && !found && b < FC__SHARD_BUCKETS; b++)
         for (fc__handle *h = shard->buckets[b]; h && !found; h = h->next)
-            if (fc__handle_maps(h, start, bytes, segment)) {
+            if (maps(h, start, bytes, segment)) {
                 found = h;
                 h->refs++;
             }
@@ -292,17 +295,17 @@ static fc__handle *find_in_shard(fc__shard *shard, const void *start, uint64_t b
 /* Frames that were replaced are not in the table, but handles of such that are in use are
  * rare; private copies are in a list. Inside the gate, since fork takes the locks the other
  * way round. */
-fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
-                                   uint32_t *segment) {
+static fc__handle *find(fc_cache *cache, maps_fn maps, const void *start, uint64_t bytes,
+                        uint32_t *segment) {
     fc__handle *found = NULL;
     fc__gate_enter();
     for (uint32_t i = 0; i < FC__SHARDS && !found; i++)
-        found = find_in_shard(&cache->shards[i], start, bytes, segment);
+        found = find_in_shard(&cache->shards[i], maps, start, bytes, segment);
     pthread_mutex_lock(&cache->lists_mutex);
     for (fc__handle *h = cache->privates; h && !found; h = h->next) {
         fc__shard *shard = shard_of(cache, h->hash);
         lock(shard);
-        if (h->refs && fc__handle_maps(h, start, bytes, segment)) {
+        if (h->refs && maps(h, start, bytes, segment)) {
             found = h;
             h->refs++;
         }
@@ -311,6 +314,16 @@ fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t 
     pthread_mutex_unlock(&cache->lists_mutex);
     fc__gate_leave();
     return found;
+}
+
+fc__handle *fc__table_find_segment(fc_cache *cache, const void *start, uint64_t bytes,
+                                   uint32_t *segment) {
+    return find(cache, fc__handle_maps, start, bytes, segment);
+}
+
+fc__handle *fc__table_find_range(fc_cache *cache, const void *start, uint64_t bytes,
+                                 uint32_t *segment) {
+    return find(cache, fc__handle_has, start, bytes, segment);
 }
 
 void fc__table_lock_all(fc_cache *cache) {

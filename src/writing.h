@@ -29,6 +29,7 @@ struct fc__content {
     /* NULL, or writes the data in the place of fc__segments_write(), and charges for it. */
     int (*store)(void *context, fc__writer *writer, fc_error *error);
     bool spread; /* jobs take the processor's time: threads share a segment */
+    bool marked; /* FC_PUT_MARKED of the frame that this is a copy of */
     bool hashed; /* the manifest gets the content hash: */
     const uint8_t *hash; /* this one, or NULL: that of what was written */
 };
@@ -116,6 +117,7 @@ bool fc__hash_written(const fc__writer *writer, const fc__content *content,
 
 /* Segments of the content that lie in this process's mappings of frames, linked instead of
  * copied: sets linked[i]. */
+#define FC__SHARED_BYTES ((uint64_t)1 << 20) /* a segment of its own: worth a link */
 void fc__link_segments(fc__writer *writer, const fc__content *content, bool *linked);
 uint64_t fc__shared_bytes(const fc_cache *cache, const fc__manifest *manifest,
                           const uint64_t *lengths);

@@ -348,11 +348,12 @@ FC_API int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *ar
 /* ---- Put ---- */
 
 #define FC_PUT_SLIDING 1u             /* every counted get renews the TTL */
+#define FC_PUT_MARKED  2u             /* see fc_find_column() */
 #define FC_ABSENT      (~(uint64_t)0) /* for `expect` */
 
 typedef struct fc_put_options {
     size_t size;
-    uint32_t flags; /* FC_PUT_SLIDING */
+    uint32_t flags; /* FC_PUT_SLIDING, FC_PUT_MARKED */
     uint32_t reserved;
     int64_t ttl_ms;   /* 0: the cache's; FC_NEVER */
     int64_t stale_ms; /* after expiry, how long FC_GET_STALE still gets it; or FC_NEVER */
@@ -371,6 +372,18 @@ FC_API int fc_put(fc_cache *cache, fc_bytes key, const struct ArrowSchema *schem
                   fc_frame **out, fc_error *error);
 FC_API int fc_put_stream(fc_cache *cache, fc_bytes key, struct ArrowArrayStream *stream,
                          const fc_put_options *options, fc_frame **out, fc_error *error);
+
+/* Experimental. Whether `bytes` bytes at `values` are the values of a whole column of a
+ * frame that this process maps, put with FC_PUT_MARKED: in such a frame the null rows of
+ * floats and times are those whose value is NaN, or INT64_MIN, and no others. Who is about to
+ * put them again need not look for nulls then, and a large column is shared. A private
+ * mapping counts until it is stored to; what another thread stores meanwhile may or may not
+ * be seen, as in any put. *frame: to be released; *column: its own, borrowed from it;
+ * *validity: the column's, as it stands beside `values` (NULL: no nulls), readable as long as
+ * those are. FC_E_MISS, without a message: no such column. */
+FC_API int fc_find_column(fc_cache *cache, const void *values, uint64_t bytes,
+                          fc_frame **frame, const fc_column **column,
+                          const uint8_t **validity);
 
 /* ---- Remove, expire, tag ---- */
 

@@ -225,7 +225,7 @@ class Cache(_core.Cache, Computing):
 
     def _store(self, key: Key, value: Any, options: PutOptions) -> Frame:
         if "pandas" in sys.modules:
-            table = table_of(value)
+            table = table_of(value, self._valid_bits)
             if table is not None:
                 return self._put_columns(key, options, *table)
         value = collected(value)

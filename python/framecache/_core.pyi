@@ -44,7 +44,9 @@ class Cache:
         columns: Iterable[tuple[Any, ...]],
         rows: int,
         metadata: bytes,
+        marked: bool = False,
     ) -> _Frame: ...
+    def _valid_bits(self, values: Any, kind: str, format: str) -> tuple[Any, int]: ...
     def _build(
         self, key: str | bytes, options: PutOptions, schema: object, rows: int
     ) -> Build: ...

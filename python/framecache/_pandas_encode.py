@@ -24,6 +24,8 @@ from ._pandas_objects import encode as encode_objects
 if TYPE_CHECKING:
     import numpy as np
 
+Scan = Callable[[Any, str, str], tuple[Any, int]]  # `find_missing` or `_valid_bits`
+
 _ORDERED = 1  # ARROW_FLAG_DICTIONARY_ORDERED
 
 
@@ -35,6 +37,11 @@ class Encoded(NamedTuple):
     numpy_type: str
     metadata: dict[str, Any] | None = None  # in pyarrow's key
     extra: dict[str, Any] | None = None  # in ours
+
+
+def find_missing(values: Any, kind: str, format: str) -> tuple[Any, int]:
+    """The bitmap of what is not missing, or None; and how many are missing."""
+    return _core.valid_bits(values, kind)
 
 
 # ---- numpy's dtypes ----
@@ -74,7 +81,9 @@ def _make_plain(dtype: np.dtype[Any]) -> _Plain | None:
     return _Plain(format, kind, name, str(dtype), dtype.kind in times)
 
 
-def encode_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
+def encode_numpy(
+    name: str, values: np.ndarray[Any, Any], scan: Scan = find_missing
+) -> Encoded:
     """An array of one dimension as a column."""
     plain = _plain(values.dtype)
     if plain is None:
@@ -92,7 +101,7 @@ def encode_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:
     if plain.null_kind is None:
         column = (name, plain.format, rows, 0, NULLABLE, (None, values), None)
     else:
-        bitmap, nulls = _core.valid_bits(values, plain.null_kind)
+        bitmap, nulls = scan(values, plain.null_kind, plain.format)
         column = (name, plain.format, rows, nulls, NULLABLE, (bitmap, values), None)
     return Encoded(column, plain.pandas_type, plain.numpy_type)
 
@@ -122,7 +131,7 @@ def _from_complex(name: str, values: np.ndarray[Any, Any]) -> Encoded:
 # ---- pandas' dtypes ----
 
 
-def _from_zone(name: str, array: Any) -> Encoded:
+def _from_zone(name: str, array: Any, scan: Scan = find_missing) -> Encoded:
     import numpy as np
     import pandas as pd
 
@@ -138,8 +147,9 @@ def _from_zone(name: str, array: Any) -> Encoded:
         raise refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
     instants = np.ascontiguousarray(pd.DatetimeIndex(array, copy=False).asi8)
     format = _numpy.format_of(instants.view(f"M8[{dtype.unit}]").dtype)
-    bitmap, nulls = _core.valid_bits(instants, "t")
-    column = flat(name, f"{format}{zone}", len(instants), (bitmap, instants), nulls)
+    format = f"{format}{zone}"
+    bitmap, nulls = scan(instants, "t", format)
+    column = flat(name, format, len(instants), (bitmap, instants), nulls)
     base = f"datetime64[{dtype.unit}]"
     return Encoded(column, "datetimetz", base, {"timezone": zone})
 
@@ -303,8 +313,19 @@ _BY_DTYPE: dict[str, Callable[[str, Any], Encoded]] = {
 }
 
 
-def encode(name: str, values: Any) -> Encoded:
-    """One Series, Index or array of pandas as a column.
+def is_marked(encoded: Encoded) -> bool:
+    """Whether its nulls are its missing values, if it is of floats or times at all.
+
+    Floats of a nullable dtype, of pyarrow's or among objects may be NaN and no null.
+    """
+    if len(encoded.column) == 3:  # pyarrow's
+        return "arrow" not in (encoded.extra or {})
+    plain = encoded.numpy_type.startswith(("float", "datetime64", "timedelta64"))
+    return plain or encoded.column[1][0] not in "efgt"
+
+
+def encode(name: str, values: Any, scan: Scan = find_missing) -> Encoded:
+    """One Series, Index or array of pandas as a column; `scan` finds what is missing.
 
     Raises
     ------
@@ -314,11 +335,12 @@ def encode(name: str, values: Any) -> Encoded:
     import numpy as np
 
     if type(values) is np.ndarray:
-        return encode_numpy(name, values)
+        return encode_numpy(name, values, scan)
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
-        return encode_numpy(name, np.asarray(values))
+        return encode_numpy(name, np.asarray(values), scan)
     maker = _BY_DTYPE.get(type(dtype).__name__)
     if maker is None:
         raise refuse(name, f"dtype {dtype} of {type(dtype).__module__} is not known here")
-    return maker(name, getattr(values, "array", values))
+    array = getattr(values, "array", values)
+    return _from_zone(name, array, scan) if maker is _from_zone else maker(name, array)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _pandas_meta
-from ._pandas_encode import encode
+from ._pandas_encode import Scan, encode, find_missing, is_marked
 from ._pandas_labels import frequency_of, levels_of, pack, pack_index
 from ._pandas_objects import Column, refuse
 
@@ -25,20 +25,25 @@ class Table(NamedTuple):
     columns: list[Column]
     rows: int
     metadata: bytes
+    marked: bool = False  # nulls of floats and times are the missing ones, and no others
 
 
 # ---- Columns ----
 
 
 class _Writer:
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, scan: Scan) -> None:
         self.rows = rows
+        self.scan = scan
+        self.marked = True
         self.columns: list[Column] = []
         self.described: list[tuple[Any, ...]] = []
         self.extra: dict[str, dict[str, Any]] = {}
 
     def add(self, label: Any, field: str, values: pd.Series[Any] | pd.Index[Any]) -> None:
-        column, pandas_type, numpy_type, metadata, extra = encode(field, values)
+        encoded = encode(field, values, self.scan)
+        self.marked = self.marked and is_marked(encoded)
+        column, pandas_type, numpy_type, metadata, extra = encoded
         self.columns.append(column)
         self.described.append((label, field, pandas_type, numpy_type, metadata))
         if extra:
@@ -303,7 +308,7 @@ def _finish(
         except TypeError:  # a dict in it, which has no hash
             key = known = None
         if known is not None:
-            return Table(writer.columns, writer.rows, known)
+            return Table(writer.columns, writer.rows, known, writer.marked)
     metadata = _written(
         kind, writer.described, index, labels, writer.extra, more, version
     )
@@ -312,7 +317,7 @@ def _finish(
         if len(_written_before) > _REMEMBERED:
             with contextlib.suppress(KeyError):  # another thread has just done it
                 _written_before.popitem(last=False)
-    return Table(writer.columns, writer.rows, metadata)
+    return Table(writer.columns, writer.rows, metadata, writer.marked)
 
 
 # ---- DataFrame, Series, Index ----
@@ -336,9 +341,9 @@ def _arrays(frame: pd.DataFrame) -> Iterable[Any]:
     return (values for _, values in frame.items())
 
 
-def _from_frame(frame: pd.DataFrame, kind: str, **more: Any) -> Table:
+def _from_frame(frame: pd.DataFrame, kind: str, scan: Scan, **more: Any) -> Table:
     index, columns = frame.index, frame.columns
-    writer = _Writer(len(index))
+    writer = _Writer(len(index), scan)
     labels = _labels(columns)
     fields = labels.fields
     for field, values in zip(fields, _arrays(frame), strict=True):
@@ -353,25 +358,25 @@ def _from_frame(frame: pd.DataFrame, kind: str, **more: Any) -> Table:
     return _finish(writer, kind, descriptors, labels, more)
 
 
-def _from_series(series: pd.Series[Any]) -> Table:
+def _from_series(series: pd.Series[Any], scan: Scan) -> Table:
     if series.name is None:
-        return _from_frame(series.to_frame(), "series.unnamed")
+        return _from_frame(series.to_frame(), "series.unnamed", scan)
     if type(series.name) is str:
-        return _from_frame(series.to_frame(), "series")
+        return _from_frame(series.to_frame(), "series", scan)
     try:
         name = pack(series.name)  # labels would make a numpy scalar of a number
     except TypeError:
         raise refuse(
             str(series.name), f"its name {series.name!r} cannot be kept"
         ) from None
-    return _from_frame(series.to_frame(), "series", series_name=name)
+    return _from_frame(series.to_frame(), "series", scan, series_name=name)
 
 
-def _from_index(index: pd.Index[Any]) -> Table:
+def _from_index(index: pd.Index[Any], scan: Scan) -> Table:
     """Its levels as columns under their names."""
     import pandas as pd
 
-    writer = _Writer(len(index))
+    writer = _Writer(len(index), scan)
     names = [number if n is None else n for number, n in enumerate(index.names)]
     labels = _labels(pd.Index(names, tupleize_cols=False))
     for field, level in zip(labels.fields, levels_of(index), strict=True):
@@ -395,8 +400,10 @@ def _refuse_subclass(value: Any, plain: str) -> TypeError:
     )
 
 
-def table_of(value: Any) -> Table | None:
+def table_of(value: Any, scan: Scan = find_missing) -> Table | None:
     """A DataFrame, Series or Index as a table of columns; None: something else.
+
+    `scan` finds what is missing in floats and times.
 
     Raises
     ------
@@ -409,11 +416,11 @@ def table_of(value: Any) -> Table | None:
 
     kind = type(value)
     if kind is pd.DataFrame:
-        return _from_frame(value, "dataframe")
+        return _from_frame(value, "dataframe", scan)
     if kind is pd.Series:
-        return _from_series(value)
+        return _from_series(value, scan)
     if isinstance(value, pd.DataFrame):
         raise _refuse_subclass(value, "DataFrame")
     if isinstance(value, pd.Series):
         raise _refuse_subclass(value, "Series")
-    return _from_index(value) if isinstance(value, pd.Index) else None
+    return _from_index(value, scan) if isinstance(value, pd.Index) else None

@@ -166,33 +166,91 @@ static int64_t in_pieces(const null_kind *kind, const void *values, int64_t rows
     return nulls;
 }
 
-/* valid_bits(values, kind) -> (bitmap or None, null count) */
-PyObject *core_valid_bits(PyObject *module, PyObject *args) {
-    Py_buffer values;
-    const null_kind *kind;
+/* (bitmap or None, null count), by looking at all values. */
+static PyObject *scan(const Py_buffer *values, const null_kind *kind) {
     PyObject *bits = NULL;
-    int64_t rows, nulls;
-    int letter;
+    int64_t rows = values->len / kind->width, nulls;
 
-    (void)module;
-    if (!PyArg_ParseTuple(args, "y*C", &values, &letter))
-        return NULL;
-    if (!(kind = kind_of(letter)))
-        goto out;
-    rows = values.len / kind->width;
-    Py_BEGIN_ALLOW_THREADS nulls = in_pieces(kind, values.buf, rows, NULL);
+    Py_BEGIN_ALLOW_THREADS nulls = in_pieces(kind, values->buf, rows, NULL);
     Py_END_ALLOW_THREADS if (!nulls) {
         bits = Py_NewRef(Py_None);
     }
     else if ((bits = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((rows + 7) / 8)))) {
         uint8_t *at = (uint8_t *)PyBytes_AsString(bits);
 
-        Py_BEGIN_ALLOW_THREADS in_pieces(kind, values.buf, rows, at);
+        Py_BEGIN_ALLOW_THREADS in_pieces(kind, values->buf, rows, at);
         Py_END_ALLOW_THREADS
     }
-out:
-    PyBuffer_Release(&values);
     return bits ? Py_BuildValue("(NL)", bits, (long long)nulls) : NULL;
+}
+
+/* valid_bits(values, kind) -> (bitmap or None, null count) */
+PyObject *core_valid_bits(PyObject *module, PyObject *args) {
+    Py_buffer values;
+    const null_kind *kind;
+    PyObject *result = NULL;
+    int letter;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*C", &values, &letter))
+        return NULL;
+    if ((kind = kind_of(letter)))
+        result = scan(&values, kind);
+    PyBuffer_Release(&values);
+    return result;
+}
+
+/* The same of a column of a frame, if these bytes are one of this Arrow format; else
+ * None. The bitmap lies beside the values, whose owner keeps both. */
+static PyObject *known_bits(core_cache *self, const Py_buffer *values,
+                            const char *format) {
+    fc_cache *cache = core_cache_enter(self);
+    const fc_column *column;
+    const uint8_t *validity;
+    PyObject *bits = NULL;
+    fc_frame *frame;
+    int64_t nulls = 0;
+    int rc;
+
+    if (!cache)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS rc = fc_find_column(cache, values->buf, (uint64_t)values->len,
+                                               &frame, &column, &validity);
+    Py_END_ALLOW_THREADS core_cache_leave(self);
+    if (rc)
+        return Py_NewRef(Py_None);
+    if (strcmp(column->format, format) == 0) {
+        nulls = column->nulls;
+        bits = validity && nulls ? core_buffer_of_frame(self->state, frame, validity,
+                                                        (column->rows + 7) / 8, false)
+                                 : Py_NewRef(Py_None);
+    } else
+        nulls = -1;
+    fc_frame_release(frame);
+    if (nulls < 0)
+        return Py_NewRef(Py_None);
+    return bits ? Py_BuildValue("(NL)", bits, (long long)nulls) : NULL;
+}
+
+/* _valid_bits(values, kind, format) -> (bitmap or None, null count) */
+PyObject *core_cache_valid_bits(PyObject *op, PyObject *args) {
+    Py_buffer values;
+    const null_kind *kind;
+    PyObject *result = NULL;
+    const char *format;
+    int letter;
+
+    if (!PyArg_ParseTuple(args, "y*Cs", &values, &letter, &format))
+        return NULL;
+    if ((kind = kind_of(letter))) {
+        result = known_bits((core_cache *)op, &values, format);
+        if (result == Py_None) {
+            Py_DECREF(result);
+            result = scan(&values, kind);
+        }
+    }
+    PyBuffer_Release(&values);
+    return result;
 }
 
 static int span_check(const Py_buffer *values, const Py_buffer *bits,

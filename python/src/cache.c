@@ -523,6 +523,7 @@ static PyMethodDef cache_methods[] = {
     {"_put_stream", core_put_stream, METH_VARARGS, NULL},
     {"_put_array", core_put_array, METH_VARARGS, NULL},
     {"_put_columns", core_put_columns, METH_VARARGS, NULL},
+    {"_valid_bits", core_cache_valid_bits, METH_VARARGS, NULL},
     {"_build", core_build_begin, METH_VARARGS, NULL},
     {0},
 };

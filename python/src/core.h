@@ -152,6 +152,7 @@ PyObject *core_metadata_list(const char *metadata);
 
 /* bits.c, strings.c: functions of the module */
 PyObject *core_valid_bits(PyObject *module, PyObject *args);
+PyObject *core_cache_valid_bits(PyObject *self, PyObject *args); /* of the cache */
 PyObject *core_nulls_hold(PyObject *module, PyObject *args);
 PyObject *core_fill_nulls(PyObject *module, PyObject *args);
 PyObject *core_encode_strings(PyObject *module, PyObject *args);

@@ -364,23 +364,26 @@ static int table_struct(put_table *table, PyObject *columns, int64_t rows,
     return 0;
 }
 
-/* _put_columns(key, options, columns, rows, metadata) -> Frame */
+/* _put_columns(key, options, columns, rows, metadata, marked=False) -> Frame */
 PyObject *core_put_columns(PyObject *op, PyObject *args) {
     PyObject *key, *options, *list, *columns, *metadata;
     PyObject *result = NULL;
     long long rows;
+    int marked = 0;
     put_table table = {0};
     core_put_args put;
 
-    if (!PyArg_ParseTuple(args, "OO!OLS", &key, &PyTuple_Type, &options, &list, &rows,
-                          &metadata))
+    if (!PyArg_ParseTuple(args, "OO!OLS|p", &key, &PyTuple_Type, &options, &list, &rows,
+                          &metadata, &marked))
         return NULL;
     if (!(columns = PySequence_Tuple(list)))
         return NULL;
     if (table_struct(&table, columns, rows, PyBytes_AsString(metadata), &table.schema,
                      &table.array) == 0 &&
-        core_put_options(&put, key, options) == 0)
+        core_put_options(&put, key, options) == 0) {
+        put.options.flags |= marked ? FC_PUT_MARKED : 0;
         result = put_borrowed((core_cache *)op, &put, &table.schema, &table.array);
+    }
     table_free(&table);
     Py_DECREF(columns);
     return result;

@@ -130,6 +130,71 @@ static void a_stored_to_private_column_is_copied_and_its_neighbour_linked(void *
     fc_cache_close(cache);
 }
 
+static void put_with_flags(fc_cache *cache, const char *key, fc_frame *frame,
+                           uint32_t flags) {
+    fc_put_options options = {.size = sizeof options, .flags = flags};
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    fc_error error;
+
+    assert_int_equal(fc_frame_export_schema(frame, &schema, &error), 0);
+    assert_int_equal(fc_frame_export_array(frame, NULL, &array, &error), 0);
+    assert_int_equal(fc_put(cache, fc_str(key), &schema, &array, &options, NULL, &error), 0);
+    array.release(&array);
+    schema.release(&schema);
+}
+
+/* FC_E_MISS, or 0 if it is column `name`, of which these are the first values. */
+static int find(fc_cache *cache, const void *values, uint64_t bytes, const char *name) {
+    const fc_column *column;
+    const uint8_t *validity;
+    fc_frame *frame;
+    int status = fc_find_column(cache, values, bytes, &frame, &column, &validity);
+
+    if (status) {
+        assert_null(frame);
+        assert_null(column);
+        return status;
+    }
+    assert_string_equal(column->name, name);
+    assert_memory_equal(column->values, values, bytes);
+    assert_null(validity);
+    fc_frame_release(frame);
+    return 0;
+}
+
+static void only_whole_untouched_columns_of_marked_frames_are_found(void **state) {
+    fc_cache *cache = open_big(private_dir(), NULL);
+    fc_frame *base = put_base(cache), *marked, *private;
+    const fc_column *v, *w;
+    const uint64_t bytes = ROWS * 8;
+    static const int64_t elsewhere[ROWS];
+    (void)state;
+
+    assert_int_equal(fc_frame_column(base, "v", FC_TYPE_INT64, &v, NULL), 0);
+    assert_int_equal(find(cache, v->values, bytes, "v"), FC_E_MISS); /* not marked */
+    put_with_flags(cache, "marked", base, FC_PUT_MARKED);
+    marked = must_get(cache, "marked", ROWS, 7);
+    assert_int_equal(fc_frame_column(marked, "v", FC_TYPE_INT64, &v, NULL), 0);
+    assert_int_equal(find(cache, v->values, bytes, "v"), 0);
+    assert_int_equal(find(cache, v->values, bytes - 8, "v"), FC_E_MISS);
+    assert_int_equal(find(cache, (const int64_t *)v->values + 1, bytes - 8, "v"), FC_E_MISS);
+    assert_int_equal(find(cache, elsewhere, bytes, "v"), FC_E_MISS);
+    assert_int_equal(fc_frame_private(marked, &private, NULL), 0);
+    fc_frame_release(marked);
+    assert_int_equal(fc_delete(cache, fc_str("marked"), NULL), 0); /* its copy is alive */
+    assert_int_equal(fc_frame_column_at(private, 0, &v, NULL), 0);
+    assert_int_equal(fc_frame_column_at(private, 1, &w, NULL), 0);
+    assert_int_equal(find(cache, v->values, bytes, v->name), 0);
+    ((int64_t *)fc_writable(v))[ROWS - 1] = -1;
+    assert_int_equal(find(cache, v->values, bytes, v->name), FC_E_MISS);
+    assert_int_equal(find(cache, w->values, bytes, w->name), 0);
+    fc_frame_release(private);
+    fc_frame_release(base);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 /* A file with two names is never written again, whoever of the two goes first. */
 static void recycling_spares_what_another_frame_holds(void **state) {
     fc_cache *cache = open_big(private_dir(), NULL);
@@ -190,6 +255,7 @@ int main(void) {
         cmocka_unit_test(only_the_new_column_of_a_wider_frame_is_written),
         cmocka_unit_test(slices_are_copied),
         cmocka_unit_test(a_stored_to_private_column_is_copied_and_its_neighbour_linked),
+        cmocka_unit_test(only_whole_untouched_columns_of_marked_frames_are_found),
         cmocka_unit_test(recycling_spares_what_another_frame_holds),
         cmocka_unit_test(checksums_of_linked_columns_stand),
         cmocka_unit_test(a_kill_while_linking_leaves_nothing),
