@@ -1,4 +1,4 @@
-/* Attaching a process, and its end: fc_cache_open, _close, _set_budget; the references that
+/* Attaching a process, and its end: fc_cache_open, _close, _set_budget, _settings; the references that
  * let frames outlive the cache; the log. */
 #include "engine.h"
 
@@ -131,4 +131,12 @@ int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error) {
         fc__make_room(cache, 0, &shortage);
     }
     return 0;
+}
+
+int fc_cache_settings(fc_cache *cache, fc_setting_fn report, void *context,
+                      fc_error *error) {
+    if (!cache || !report)
+        return fc__fail(error, FC_E_INVALID, "fc_cache_settings: %s is NULL",
+                        cache ? "report" : "cache");
+    return fc__settings_walk(&cache->settings, report, context);
 }

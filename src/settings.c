@@ -251,6 +251,32 @@ int fc__settings_load(fc__settings *out, const fc_options *options, fc_error *er
     return 0;
 }
 
+/* The value as text: what was given, but a path whole and a number that was counted. */
+static const char *value_of(const fc__settings *in, int index, char *out, size_t bytes) {
+    if (index == FC__SETTING_dir)
+        return in->dir;
+    if (index == FC__SETTING_spill_dir && in->spill_dir[0])
+        return in->spill_dir;
+    if (index != FC__SETTING_threads)
+        return in->text[index];
+    snprintf(out, bytes, "%u", (unsigned)in->threads);
+    return out;
+}
+
+int fc__settings_walk(const fc__settings *in, fc_setting_fn report, void *context) {
+    int stopped = 0;
+    for (int i = 0; i < FC__SETTING_COUNT && !stopped; i++) {
+        char number[16], variable[64];
+        fc__setting_variable(variable, sizeof variable, i);
+        const char *origin = in->origin[i] == FC__ARGUMENT      ? "argument"
+                             : in->origin[i] == FC__ENVIRONMENT ? variable
+                                                                : "default";
+        stopped = report(context, settings[i].name,
+                         value_of(in, i, number, sizeof number), origin);
+    }
+    return stopped;
+}
+
 int fc__parse_budget(fc__amount *out, const char *text, fc_error *error) {
     *out = (fc__amount){FC__AUTO, 0};
     const char *must_be = parse_auto_or_amount(out, text ? text : "");

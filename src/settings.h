@@ -56,6 +56,9 @@ int fc__parse_budget(fc__amount *out, const char *text, fc_error *error);
 const char *fc__setting_name(int index);   /* "budget" */
 const char *fc__setting_syntax(int index); /* of the table */
 
+/* Calls `report` for each setting until it returns non-zero, and returns that. */
+int fc__settings_walk(const fc__settings *settings, fc_setting_fn report, void *context);
+
 /* "FRAMECACHE_BUDGET" */
 void fc__setting_variable(char *out, size_t bytes, int index);
 

@@ -506,6 +506,46 @@ static void names_and_syntax_come_from_the_table(void **state) {
     assert_string_equal(fc__setting_syntax(FC__SETTING_COUNT), "");
 }
 
+typedef struct told {
+    int count, stop_at;
+    char name[32], value[128], origin[64]; /* of the last */
+} told;
+
+static int tell(void *context, const char *name, const char *value, const char *origin) {
+    told *last = context;
+    snprintf(last->name, sizeof last->name, "%s", name);
+    snprintf(last->value, sizeof last->value, "%s", value);
+    snprintf(last->origin, sizeof last->origin, "%s", origin);
+    return ++last->count == last->stop_at ? -7 : 0;
+}
+
+static void a_walk_tells_value_and_origin_until_it_is_stopped(void **state) {
+    (void)state;
+    fc__settings settings;
+    fc_error error;
+    told last = {0};
+    fc_options options = {.size = sizeof options, .dir = "/dev/shm/elsewhere"};
+    setenv("FRAMECACHE_BUDGET", "25%", 1);
+    assert_int_equal(fc__settings_load(&settings, &options, &error), 0);
+    assert_int_equal(fc__settings_walk(&settings, tell, &last), 0);
+    assert_int_equal(last.count, FC__SETTING_COUNT);
+    last = (told){.stop_at = FC__SETTING_dir + 1};
+    assert_int_equal(fc__settings_walk(&settings, tell, &last), -7);
+    assert_string_equal(last.name, "dir");
+    assert_string_equal(last.value, "/dev/shm/elsewhere");
+    assert_string_equal(last.origin, "argument");
+    last = (told){.stop_at = FC__SETTING_budget + 1};
+    assert_int_equal(fc__settings_walk(&settings, tell, &last), -7);
+    assert_string_equal(last.value, "25%");
+    assert_string_equal(last.origin, "FRAMECACHE_BUDGET");
+    last = (told){.stop_at = FC__SETTING_ttl + 1};
+    assert_int_equal(fc__settings_walk(&settings, tell, &last), -7);
+    assert_string_equal(last.value, "never");
+    assert_string_equal(last.origin, "default");
+    assert_int_equal(fc_cache_settings(NULL, tell, &last, &error), FC_E_INVALID);
+    assert_non_null(strstr(error.message, "cache is NULL"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, no_environment, no_environment)
 
 int main(void) {
@@ -534,6 +574,7 @@ int main(void) {
         TEST(a_quoted_value_stays_on_one_line_and_is_cut),
         TEST(a_budget_text_alone_parses_the_same),
         TEST(names_and_syntax_come_from_the_table),
+        TEST(a_walk_tells_value_and_origin_until_it_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

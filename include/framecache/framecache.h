@@ -206,6 +206,15 @@ typedef int (*fc_report_fn)(void *context, const fc_finding *finding);
 FC_API int fc_doctor(const fc_options *options, fc_report_fn report, void *context,
                      fc_error *error);
 
+/* Each setting as this process attached with: its name, value and where that came from
+ * ("argument", "FRAMECACHE_BUDGET", "default"); texts are valid during the call. What all
+ * processes share may have changed since: fc_cache_set_budget(). A cache keeps the capacity
+ * and mode that it was made with. [fast] */
+typedef int (*fc_setting_fn)(void *context, const char *name, const char *value,
+                             const char *origin);
+FC_API int fc_cache_settings(fc_cache *cache, fc_setting_fn report, void *context,
+                             fc_error *error);
+
 /* Checks accounting against the disk, orphans, manifests and (FC_VERIFY_DATA) checksums,
  * beside running readers and writers; changes nothing. FC_E_CORRUPT if anything of level
  * FC_LEVEL_ERROR was found. `report` may be NULL. [waits] */

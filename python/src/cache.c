@@ -513,6 +513,12 @@ static PyMethodDef cache_methods[] = {
      "Returns\n-------\n"
      "dict\n    The fields of fc_stats (framecache_tables.h), all int but "
      "`budget_rule`.\n"},
+    {"settings", core_cache_settings, METH_NOARGS,
+     "settings($self, /)\n--\n\nThe settings that this process attached with.\n\n"
+     "Returns\n-------\n"
+     "dict\n    Name to value and where it came from, both text: \"argument\", the "
+     "variable's\n    name or \"default\". What all processes share may have changed "
+     "since: `budget`.\n"},
     {"_tick", cache_tick, METH_O, "_tick(full) -> ms until the next"},
     {"_set_budget", cache_set_budget, METH_O, "_set_budget(text)"},
     {"_wait", cache_wait, METH_VARARGS, "_wait(key, sequence, timeout_ms) -> bool"},

@@ -86,6 +86,7 @@ PyObject *core_set_test_clock(PyObject *self, PyObject *now_ns);
 
 /* walk.c: methods of the cache that go over all frames */
 PyObject *core_cache_verify(PyObject *self, PyObject *data);
+PyObject *core_cache_settings(PyObject *self, PyObject *unused);
 PyObject *core_cache_holders(PyObject *self, PyObject *unused);
 PyObject *core_cache_cursor(PyObject *self, PyObject *prefix);
 PyObject *core_cache_next(PyObject *self, PyObject *cursor);

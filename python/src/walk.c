@@ -1,4 +1,4 @@
-/* Walks of the cache: verify, and the cursor over its frames. */
+/* Walks of the cache: verify, the cursor over its frames, and its settings. */
 #include "core.h"
 
 typedef struct verify_call {
@@ -149,4 +149,34 @@ PyObject *core_cache_next(PyObject *op, PyObject *capsule) {
     if (rc)
         return core_raise(self->state, &error, NULL);
     return core_info_dict(&info, info.leased ? Py_True : Py_False);
+}
+
+/* ---- Settings ---- */
+
+static int add_setting(void *context, const char *name, const char *value,
+                       const char *origin) {
+    PyObject *item = PyUnicode_DecodeFSDefault(value);
+    PyObject *pair = item ? Py_BuildValue("(Ns)", item, origin) : NULL;
+    int failed = !pair || PyDict_SetItemString(context, name, pair);
+
+    Py_XDECREF(pair);
+    return failed;
+}
+
+PyObject *core_cache_settings(PyObject *op, PyObject *unused) {
+    core_cache *self = (core_cache *)op;
+    PyObject *dict = NULL;
+    fc_cache *cache = core_cache_enter(self);
+    fc_error error;
+
+    (void)unused;
+    if (cache && (dict = PyDict_New()) &&
+        fc_cache_settings(cache, add_setting, dict, &error)) {
+        Py_CLEAR(dict);
+        if (!PyErr_Occurred())
+            core_raise(self->state, &error, NULL);
+    }
+    if (cache)
+        core_cache_leave(self);
+    return dict;
 }

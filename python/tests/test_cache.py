@@ -209,6 +209,29 @@ def test_stats_count(directory: str) -> None:
         assert 0 < stats["used_bytes"] < stats["budget_bytes"]
 
 
+def test_settings_say_their_value_and_origin(
+    directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMECACHE_WATERMARKS", "90:80")
+    monkeypatch.delenv("FRAMECACHE_TTL", raising=False)
+    spill = f"{directory}-{'s' * 80}"  # longer than other texts may be
+    with framecache.Cache(
+        directory, budget="64MiB", threads=3, cold=True, spill_dir=spill
+    ) as cache:
+        settings = cache.settings()
+        assert settings["dir"] == (directory, "argument")
+        assert settings["budget"] == ("64MiB", "argument")
+        assert settings["watermarks"] == ("90:80", "FRAMECACHE_WATERMARKS")
+        assert settings["ttl"] == ("never", "default")
+        assert settings["threads"] == ("3", "argument")
+        assert settings["cold"] == ("on", "argument")
+        assert settings["spill_dir"] == (spill, "argument")
+        told = {finding["subject"] for finding in framecache.doctor(directory)}
+        assert set(settings) <= told
+    with pytest.raises(framecache.ClosedError):
+        cache.settings()
+
+
 def test_budget_holds(cache: framecache.Cache) -> None:
     cache.budget = "8MiB"
     assert cache.budget == 8 << 20

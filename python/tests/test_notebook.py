@@ -77,6 +77,7 @@ def test_other_processes_that_map_it_are_named(cache: framecache.Cache) -> None:
     ready, done = os.pipe()
 
     def child() -> None:
+        os.close(write)  # so that a parent that fails ends the wait
         with framecache.Cache(cache.dir) as own, own["k"]:
             os.write(done, b"1")
             os.read(read, 1)

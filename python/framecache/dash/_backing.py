@@ -214,7 +214,7 @@ def declare(cache: object | None) -> None:
         _declared.append(cache)
 
 
-def frame_cache(cache: object | None) -> Cache | None:
+def frame_cache(cache: object | None) -> Any:  # a framecache.Cache, or None
     """The framecache Cache that this is, or that a `framecache.flask.FrameCache` has."""
     flask = sys.modules.get("framecache.flask")
     if flask is not None and isinstance(cache, flask.FrameCache):
