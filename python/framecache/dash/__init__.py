@@ -95,14 +95,14 @@ def init(
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)
     if hasattr(app, "_initialized_server"):
-        _serve(app, store, limits)
+        _add_route(app, store, limits)
     else:  # Dash(server=False): app.init_app(server) comes later
         _serve_later(app, store, limits)
     _store.attach(app, store)
     _bind.adopt(app)
 
 
-def _serve(app: Dash, store: Store, limits: Limits | None) -> None:
+def _add_route(app: Dash, store: Store, limits: Limits | None) -> None:
     if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
         _route.install(app, store.route, _reader(store), store.authorize, limits)
     _session.install(app)
@@ -114,7 +114,7 @@ def _serve_later(app: Dash, store: Store, limits: Limits | None) -> None:
     def init_and_serve(*args: Any, **kwargs: Any) -> None:
         init_app(*args, **kwargs)
         del app.init_app  # the class's again
-        _serve(app, store, limits)
+        _add_route(app, store, limits)
 
     app.init_app = init_and_serve  # type: ignore[method-assign]
 
