@@ -61,7 +61,7 @@ def test_a_test_that_keeps_a_lease_fails_and_its_key_is_named(tmp_path: Path) ->
         ])
         def test_leak(framecache_cache, export):
             cache = framecache_cache
-            cache["leaky key"] = pa.table({"x": np.arange(9.0)})
+            cache["leaky key"] = pa.table({"x": np.arange(900.0)})
             cache["other"] = pa.table({"x": [1]})
             with fake_clock(cache):
                 kept.append(export(cache["leaky key"]))
