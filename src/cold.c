@@ -45,10 +45,23 @@ static bool worth_a_look(fc_cache *cache, const fc__record *record) {
     uint64_t bytes = atomic_load(&record->charged) * FC__PAGE;
     double cost = fc__double(atomic_load(&record->cost));
     return cache->settings.cold && !cache->read_only &&
-           !(atomic_load(&record->flags) & (FC__RECORD_COLD | FC__RECORD_DAMAGED)) &&
+           !(atomic_load(&record->flags) &
+             (FC__RECORD_COLD | FC__RECORD_DAMAGED | FC__RECORD_DENSE)) &&
            bytes >= MIN_UNITS * FC__PAGE && atomic_load(&record->segments) &&
            cost >= (double)bytes / CODEC_BYTES_S &&
            (!cache->settings.spill_dir[0] || fc__spill_ready(cache));
+}
+
+/* Takes the sample, whose verdict stays with the record. Under the lease: it is no other
+ * frame's meanwhile. */
+static int begin_packing(fc__packing **out, fc__handle *handle, bool *worth,
+                         fc_error *error) {
+    fc__record *record = &handle->cache->records[handle->record];
+    int status = fc__pack_begin(out, handle, worth, error);
+    if (!status)
+        atomic_fetch_or(&record->flags, *worth ? FC__RECORD_SHRINKS : FC__RECORD_DENSE);
+    FC__STEP("cold-sampled");
+    return status;
 }
 
 /* The frame stays leased by `handle`, which the writer lets go at the very end. */
@@ -60,7 +73,7 @@ static int compress(fc_cache *cache, fc__handle *handle, uint64_t word, fc_error
     fc_bytes key = {handle->key, handle->key_bytes};
     int status = fc__writer_begin(&writer, cache, key, NULL, error);
     if (!status)
-        status = fc__pack_begin(&packing, handle, &worth, error);
+        status = begin_packing(&packing, handle, &worth, error);
     if (status) {
         fc__handle_release(handle);
         return status;
@@ -94,28 +107,36 @@ static bool is_leased(fc_cache *cache, uint32_t number) {
     return leased;
 }
 
-fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
-    const fc__record *record = &cache->records[number];
-    uint64_t word = fc__record_word(record, number, status);
-    fc__hash hash = hash_of(record);
+/* Leases a frame that nobody else does, by a handle that is in no table. */
+static fc__reclaimed inspect(fc_cache *cache, uint32_t number, uint64_t word,
+                             fc__handle **out) {
+    fc__hash hash = hash_of(&cache->records[number]);
     uint8_t key[FC__KEY_BYTES];
     fc__manifest m;
-    fc__handle *handle;
     uint32_t slot;
     bool held;
-    fc_error error;
-    if (!worth_a_look(cache, record))
-        return FC__BUSY;
     if (!fc__index_holds(cache, hash, word, &slot))
         return FC__GONE;
     if (is_leased(cache, number))
         return FC__LEASED;
-    if (fc__lease_peek(cache, word, &m, key, NULL, NULL))
-        return FC__BUSY;
-    if ((m.flags & FC__MANIFEST_INLINE) ||
-        fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, &handle,
+    if (fc__lease_peek(cache, word, &m, key, NULL, NULL) ||
+        (m.flags & FC__MANIFEST_INLINE) ||
+        fc__verify_lease(cache, hash, (fc_bytes){key, m.key_bytes}, word, slot, out,
                          &held))
         return FC__BUSY;
+    return FC__DONE;
+}
+
+fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
+    const fc__record *record = &cache->records[number];
+    uint64_t word = fc__record_word(record, number, status);
+    fc__handle *handle;
+    fc_error error;
+    if (!worth_a_look(cache, record))
+        return FC__BUSY;
+    fc__reclaimed found = inspect(cache, number, word, &handle);
+    if (found != FC__DONE)
+        return found;
     int result = compress(cache, handle, word, &error);
     if (result && fc__helper_stopping(cache))
         return FC__LEASED; /* not now */
@@ -126,6 +147,26 @@ fc__reclaimed fc__demote(fc_cache *cache, uint32_t number, uint64_t status) {
     }
     fc__count(cache, FC__COUNT_demoted, 1);
     return FC__DONE;
+}
+
+fc__reclaimed fc__not_worth(fc_cache *cache, uint32_t number, uint64_t status) {
+    const fc__record *record = &cache->records[number];
+    fc__packing *packing;
+    fc__handle *handle;
+    bool worth = true;
+    fc_error error;
+    if (!worth_a_look(cache, record))
+        return FC__DONE;
+    if (atomic_load(&record->flags) & FC__RECORD_SHRINKS)
+        return FC__BUSY;
+    fc__reclaimed found =
+        inspect(cache, number, fc__record_word(record, number, status), &handle);
+    if (found != FC__DONE)
+        return found;
+    if (!begin_packing(&packing, handle, &worth, &error))
+        fc__pack_end(packing);
+    fc__handle_release(handle);
+    return worth ? FC__BUSY : FC__DONE;
 }
 
 /* ---- Promotion ---- */

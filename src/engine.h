@@ -428,6 +428,9 @@ int fc__handle_populate(fc__handle *handle);
 /* Compresses a live frame that nobody leases into a record of its own, and frees it.
  * FC__BUSY: it is not worth it, or there is no room: drop it. */
 fc__reclaimed fc__demote(fc_cache *cache, uint32_t record, uint64_t status);
+/* FC__DONE: it is not worth compressing a frame that nobody leases. FC__BUSY: it may be.
+ * Takes a sample of each frame once. */
+fc__reclaimed fc__not_worth(fc_cache *cache, uint32_t record, uint64_t status);
 /* Decompresses the frame that a cold word stands for. 0: done, or done by another: look
  * again. Else as fc__lease_map(); FC_E_BUSY and *busy: somebody is at it, so that it says
  * nothing of damage; *told: with its message in *error already. */

@@ -76,6 +76,8 @@ static inline uint32_t fc__status_generation(uint64_t status) {
 #define FC__RECORD_DAMAGED 2u /* its files are not what they should be: not for the pool */
 #define FC__RECORD_COLD    8u /* its segments are compressed, in one file */
 #define FC__RECORD_SPILLED 16u /* which lies in the spill directory */
+#define FC__RECORD_DENSE   32u /* a sample says that it does not compress */
+#define FC__RECORD_SHRINKS 64u /* ... that it does */
 
 /* The first line is all that a get touches. Fields but `status` are relaxed atomics: who
  * needs them consistent re-reads the slot word or holds the record lock. */

@@ -89,12 +89,15 @@ static void move_clock(fc_cache *cache, const fc__candidate *victim) {
     atomic_fetch_add(&cache->control->turnover, fc__turnover(victim->units, budget));
 }
 
+static void drop_mapping(fc_cache *cache, const fc__candidate *victim) {
+    const fc__record *record = &cache->records[victim->id];
+    fc__table_drop_key(cache, hash_of(record),
+                       fc__record_word(record, victim->id, victim->status));
+}
+
 static fc__reclaimed evict_as(fc_cache *cache, const fc__candidate *victim,
                               fc__reclaim mode) {
-    fc__record *record = &cache->records[victim->id];
-    fc__hash hash = hash_of(record);
-    fc__table_drop_key(cache, hash,
-                       fc__record_word(record, victim->id, victim->status));
+    drop_mapping(cache, victim);
     fc__reclaimed result =
         fc__reclaim_record(cache, victim->id, victim->status, mode, FC_MISS_EVICTED);
     if (result == FC__DONE)
@@ -109,12 +112,10 @@ static fc__reclaimed evict(fc_cache *cache, const fc__candidate *victim) {
 /* Compressed if that pays, else dropped. */
 static fc__reclaimed retire(const eviction *e, const fc__candidate *victim) {
     fc_cache *cache = e->cache;
-    fc__record *record = &cache->records[victim->id];
     bool late = e->compress_until_ns && fc__os_monotonic_ns() >= e->compress_until_ns;
     if (e->drop || late || !fc__has_headroom(cache, victim->units * FC__PAGE))
         return evict(cache, victim);
-    fc__table_drop_key(cache, hash_of(record),
-                       fc__record_word(record, victim->id, victim->status));
+    drop_mapping(cache, victim);
     fc__reclaimed result = fc__demote(cache, victim->id, victim->status);
     if (result == FC__DONE)
         move_clock(cache, victim);
@@ -328,19 +329,32 @@ static fc__candidate *nearest(const fc__victims *victims, uint64_t units, uint64
     return best;
 }
 
+/* Dropped, where making room would drop it too; one that it would compress stays. */
+static bool drop_to_reuse(fc_cache *cache, const fc__candidate *victim) {
+    if (cache->settings.cold && fc__has_headroom(cache, victim->units * FC__PAGE)) {
+        drop_mapping(cache, victim);
+        if (fc__not_worth(cache, victim->id, victim->status) != FC__DONE)
+            return false;
+    }
+    return evict_as(cache, victim, FC__RECLAIM_REUSE) == FC__DONE;
+}
+
 bool fc__evict_to_reuse(fc_cache *cache, const fc__content *content, uint64_t units) {
     uint64_t budget = atomic_load(&cache->control->budget_units);
     uint64_t used = fc__used_units(cache);
     uint64_t pooled = atomic_load(&cache->control->pool_units);
     fc__candidate few[FC__EVICT_BATCH], *victim;
     fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
-    uint64_t kept = used > pooled ? used - pooled : 0; /* when the pool has gone */
-    if (kept + units <= budget || cache->settings.cold) /* which compresses what goes */
+    fc__owed whole = {.units = units};
+    eviction e = eviction_for(cache, &whole);
+    uint64_t spare = e.goal < budget ? e.spare_units : 0; /* which other victims need */
+    uint64_t kept = used > pooled ? used - pooled : 0;    /* when the pool has gone */
+    if (kept + units <= budget)
         return false;
     gather(cache, &victims);
     while ((victim = nearest(&victims, units, kept + units - budget)) != NULL) {
-        if (fc__segments_fit(cache, victim->id, content) &&
-            evict_as(cache, victim, FC__RECLAIM_REUSE) == FC__DONE)
+        if (kept + units + spare <= budget + victim->units &&
+            fc__segments_fit(cache, victim->id, content) && drop_to_reuse(cache, victim))
             return true;
         victim->status = 0; /* leased, or of another shape; one that is dearer stays */
     }

@@ -125,10 +125,9 @@ static void no_release_array(struct ArrowArray *array) {
     array->release = NULL;
 }
 
-ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
-                         const fc_put_options *options, fc_frame **out, fc_error *error) {
-    int64_t *numbers = malloc((size_t)rows * 16 + 16);
-    const void *buffers[2][2] = {{NULL, numbers}, {NULL, numbers + rows}};
+int put_values(fc_cache *cache, fc_bytes key, int64_t rows, const int64_t *values,
+               const fc_put_options *options, fc_frame **out, fc_error *error) {
+    const void *buffers[2][2] = {{NULL, values}, {NULL, values + rows}};
     const void *none[1] = {NULL};
     struct ArrowSchema fields[2] = {
         {.format = "l", .name = "v", .release = no_release_schema},
@@ -153,11 +152,18 @@ ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t fi
                                          .n_buffers = 2,
                                          .buffers = buffers[i],
                                          .release = no_release_array};
+    return fc_put(cache, key, &schema, &array, options, out, error);
+}
+
+ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
+                         const fc_put_options *options, fc_frame **out, fc_error *error) {
+    int64_t *numbers = malloc((size_t)rows * 16 + 16);
+
     for (int64_t i = 0; i < rows; i++) {
         numbers[i] = first + i;
         numbers[rows + i] = -(first + i);
     }
-    int status = fc_put(cache, key, &schema, &array, options, out, error);
+    int status = put_values(cache, key, rows, numbers, options, out, error);
     free(numbers);
     return status;
 }
@@ -192,6 +198,42 @@ ROW_LOOP bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first) {
     const int64_t *up = v->values, *down = w->values;
     for (int64_t i = 0; i < rows; i++)
         if (up[i] != first + i || down[i] != -(first + i))
+            return false;
+    return true;
+}
+
+static uint64_t noise(uint64_t seed) { /* splitmix64 */
+    uint64_t x = seed * 0x9e3779b97f4a7c15u + 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+static int64_t noise_at(int64_t seed, int64_t row) {
+    return (int64_t)noise((uint64_t)seed << 32 | (uint64_t)row);
+}
+
+ROW_LOOP void put_noise(fc_cache *cache, const char *key, int64_t rows, int64_t seed,
+                        double cost_s) {
+    fc_put_options options = {.size = sizeof options, .cost_s = cost_s};
+    int64_t *values = malloc((size_t)rows * 16);
+
+    CHECK(values != NULL);
+    for (int64_t i = 0; i < 2 * rows; i++)
+        values[i] = noise_at(seed, i);
+    CHECK(put_values(cache, fc_str(key), rows, values, &options, NULL, NULL) == 0);
+    free(values);
+}
+
+ROW_LOOP bool is_noise(const fc_frame *frame, int64_t rows, int64_t seed) {
+    const fc_column *v, *w;
+
+    if (fc_frame_column(frame, "v", FC_TYPE_INT64, &v, NULL) ||
+        fc_frame_column(frame, "w", FC_TYPE_INT64, &w, NULL) || v->rows != rows)
+        return false;
+    for (int64_t i = 0; i < rows; i++)
+        if (((const int64_t *)v->values)[i] != noise_at(seed, i) ||
+            ((const int64_t *)w->values)[i] != noise_at(seed, rows + i))
             return false;
     return true;
 }

@@ -60,7 +60,14 @@ int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
 /* The same by fc_build_begin(): begun and filled, not committed. */
 int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
                   const fc_put_options *options, fc_build **out, fc_error *error);
+/* Any numbers: those of v, then those of w. */
+int put_values(fc_cache *cache, fc_bytes key, int64_t rows, const int64_t *values,
+               const fc_put_options *options, fc_frame **out, fc_error *error);
 bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first);
+/* As long as a frame of numbers, and nothing that a codec could take off it. */
+void put_noise(fc_cache *cache, const char *key, int64_t rows, int64_t seed,
+               double cost_s);
+bool is_noise(const fc_frame *frame, int64_t rows, int64_t seed);
 void must_put(fc_cache *cache, const char *key, int64_t rows, int64_t first);
 fc_frame *must_get(fc_cache *cache, const char *key, int64_t rows, int64_t first);
 void get_and_release(fc_cache *cache, const char *key, int64_t rows, int64_t first);

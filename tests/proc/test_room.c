@@ -17,6 +17,13 @@ static fc_options roomy(const char *dir) {
     return options;
 }
 
+static fc_options roomy_cold(const char *dir) {
+    fc_options options = roomy(dir);
+    options.cold = "on";
+    options.reclaim_wait = "30s"; /* else a slow machine drops what it has no time for */
+    return options;
+}
+
 static void fill(fc_cache *cache, int count, int64_t rows) {
     char key[16];
     for (int i = 0; i < count; i++) {
@@ -221,6 +228,201 @@ static void a_put_that_cannot_pay_gives_everything_back(void **state) {
     fc_cache_close(cache);
 }
 
+/* ---- Beside the cold tier ---- */
+
+static void must_hold_noise(fc_cache *cache, const char *key, int64_t rows,
+                            int64_t seed) {
+    fc_frame *frame;
+    assert_int_equal(fc_get(cache, fc_str(key), 0, &frame, NULL), 0);
+    assert_true(is_noise(frame, rows, seed));
+    fc_frame_release(frame);
+}
+
+/* The first is worth least. */
+static void fill_with_noise(fc_cache *cache, int count, int64_t rows) {
+    char key[16];
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "old-%d", i);
+        put_noise(cache, key, rows, i, 1 + i);
+    }
+}
+
+static uint32_t flags_of(fc_cache *cache, const char *key) {
+    uint32_t slot;
+    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+    assert_true(word != 0);
+    return atomic_load(&cache->records[fc__word_record(word)].flags);
+}
+
+static void a_victim_that_does_not_compress_gives_its_files(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    (void)state;
+
+    fill_with_noise(cache, 3, 4 * MIB_ROWS);
+    fc_stats before = stats_of(cache);
+    put_noise(cache, "new", 4 * MIB_ROWS, 77, 50);
+    fc_stats after = stats_of(cache);
+    assert_int_equal(after.fresh_bytes, before.fresh_bytes);
+    assert_true(after.recycled_bytes - before.recycled_bytes >= 4 * MIB);
+    assert_int_equal(after.demoted, 0);
+    assert_int_equal(after.evicted - before.evicted, 1);
+    must_miss(cache, "old-0", FC_MISS_EVICTED);
+    assert_false(flags_of(cache, "new") & FC__RECORD_DENSE); /* nobody has looked */
+    must_hold_noise(cache, "old-1", 4 * MIB_ROWS, 1);
+    must_hold_noise(cache, "old-2", 4 * MIB_ROWS, 2);
+    must_hold_noise(cache, "new", 4 * MIB_ROWS, 77);
+    assert_string_equal(faults_of(cache), "");
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* Cheaper to compute again than to decompress: no sample is needed to drop it. */
+static void a_victim_that_is_too_cheap_to_compress_gives_its_files(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    fc_put_options cheap = {.size = sizeof cheap, .cost_s = 1e-6};
+    char key[16];
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        snprintf(key, sizeof key, "old-%d", i);
+        assert_int_equal(
+            put_numbers(cache, fc_str(key), 4 * MIB_ROWS, i, &cheap, NULL, NULL), 0);
+    }
+    fc_stats before = stats_of(cache);
+    must_put(cache, "new", 4 * MIB_ROWS, 77);
+    fc_stats after = stats_of(cache);
+    assert_int_equal(after.fresh_bytes, before.fresh_bytes);
+    assert_int_equal(after.demoted, 0);
+    assert_int_equal(count_present(cache, 3), 2);
+    fc_frame_release(must_get(cache, "new", 4 * MIB_ROWS, 77));
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void a_victim_that_compresses_is_compressed_not_lost(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    char key[16];
+    (void)state;
+
+    fill(cache, 3, 4 * MIB_ROWS);
+    fc_stats before = stats_of(cache);
+    must_put(cache, "new", 4 * MIB_ROWS, 77);
+    fc_stats after = stats_of(cache);
+    assert_int_equal(after.recycled_bytes, before.recycled_bytes);
+    assert_true(after.demoted > 0);
+    assert_int_equal(after.evicted, before.evicted);
+    for (int i = 0; i < 3; i++) {
+        snprintf(key, sizeof key, "old-%d", i);
+        get_and_release(cache, key, 4 * MIB_ROWS, i);
+    }
+    get_and_release(cache, "new", 4 * MIB_ROWS, 77);
+    assert_string_equal(faults_of(cache), "");
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* The verdict of the sample stands in the record as long as the frame does: what is
+ * written into its files since, unleased, changes nothing. */
+static void a_sample_of_a_frame_is_taken_once(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    static const char *const keys[] = {"old-0", "numbers"};
+    static const fc__reclaimed verdicts[] = {FC__DONE, FC__BUSY};
+    (void)state;
+
+    put_noise(cache, keys[0], 4 * MIB_ROWS, 0, 1);
+    must_put(cache, keys[1], 4 * MIB_ROWS, 0);
+    for (int i = 0; i < 2; i++) {
+        uint32_t slot;
+        fc__hash hash = fc__hash_key(fc_str(keys[i]));
+        uint64_t word = fc__index_find(cache, hash, &slot);
+        uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
+        uint32_t number = fc__word_record(word);
+        fc__record *record = &cache->records[number];
+        fc__table_drop_key(cache, hash, word);
+        assert_int_equal(fc__not_worth(cache, number, status), verdicts[i]);
+        assert_int_equal(atomic_load(&record->flags) &
+                             (FC__RECORD_DENSE | FC__RECORD_SHRINKS),
+                         i == 0 ? FC__RECORD_DENSE : FC__RECORD_SHRINKS);
+        /* With the other verdict in the record, no sample says otherwise. */
+        atomic_fetch_xor(&record->flags, FC__RECORD_DENSE | FC__RECORD_SHRINKS);
+        assert_int_equal(fc__not_worth(cache, number, status), verdicts[1 - i]);
+    }
+    assert_int_equal(demote(cache, keys[1]), FC__BUSY); /* DENSE, it says */
+    must_put(cache, keys[1], 4 * MIB_ROWS, 0);
+    must_demote(cache, keys[1]); /* a new frame, that nobody has looked at */
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void
+what_a_reader_holds_is_not_sampled_or_taken_beside_the_cold_tier(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    fc_frame *held;
+    (void)state;
+
+    fill_with_noise(cache, 3, 4 * MIB_ROWS);
+    assert_int_equal(fc_get(cache, fc_str("old-0"), FC_GET_PEEK, &held, NULL), 0);
+    put_noise(cache, "new", 4 * MIB_ROWS, 77, 50);
+    assert_true(is_noise(held, 4 * MIB_ROWS, 0));
+    assert_false(flags_of(cache, "old-0") & (FC__RECORD_DENSE | FC__RECORD_SHRINKS));
+    fc_frame_release(held);
+    must_hold_noise(cache, "old-0", 4 * MIB_ROWS, 0);
+    must_hold_noise(cache, "new", 4 * MIB_ROWS, 77);
+    assert_string_equal(faults_of(cache), "");
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* What the next victim is compressed to must fit: a put that took the files and left the
+ * cache full would make it be dropped. */
+static void a_full_cache_keeps_room_to_compress_rather_than_reuse(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    fc_stats stats;
+    char key[24];
+    (void)state;
+
+    fill_with_noise(cache, 3, 4 * MIB_ROWS);
+    stats = stats_of(cache);
+    uint64_t most = stats.budget_bytes - stats.budget_bytes / 32;
+    for (int i = 0; stats.used_bytes <= most; i++) {
+        snprintf(key, sizeof key, "small-%d", i);
+        put_noise(cache, key, MIB_ROWS / 8, 100 + i, 50);
+        stats = stats_of(cache);
+    }
+    assert_int_equal(stats.evicted, 0);
+    put_noise(cache, "new", 4 * MIB_ROWS, 77, 50);
+    assert_int_equal(stats_of(cache).recycled_bytes, stats.recycled_bytes);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* Cold frames decompress into a victim's files as well. */
+static void a_promotion_takes_the_files_of_a_victim(void **state) {
+    fc_options options = roomy_cold(private_dir());
+    fc_cache *cache = open_with(&options);
+    (void)state;
+
+    must_put(cache, "numbers", 4 * MIB_ROWS, 5);
+    must_demote(cache, "numbers");
+    fill_with_noise(cache, 3, 4 * MIB_ROWS);
+    fc_stats before = stats_of(cache);
+    get_and_release(cache, "numbers", 4 * MIB_ROWS, 5);
+    fc_stats after = stats_of(cache);
+    assert_true(after.recycled_bytes - before.recycled_bytes >= 4 * MIB);
+    assert_int_equal(after.promoted - before.promoted, 1);
+    must_miss(cache, "old-0", FC_MISS_EVICTED);
+    must_hold_noise(cache, "old-1", 4 * MIB_ROWS, 1);
+    assert_string_equal(faults_of(cache), "");
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 /* ---- Several that pay ---- */
 
 typedef struct rival {
@@ -272,10 +474,11 @@ typedef struct doom {
     int nth, how;
 } doom;
 
-enum { REUSE, REUSE_LONGER, PAY, CUT, HOWS };
+enum { REUSE, REUSE_LONGER, PAY, CUT, REUSE_DENSE, HOWS };
 
 static void large_put(fc_cache *cache, int how) {
-    static const int64_t rows[] = {4 * MIB_ROWS, 5 * MIB_ROWS, 12 * MIB_ROWS, MIB_ROWS};
+    static const int64_t rows[] = {4 * MIB_ROWS, 5 * MIB_ROWS, 12 * MIB_ROWS, MIB_ROWS,
+                                   4 * MIB_ROWS};
     must_put(cache, "new", rows[how], 77);
 }
 
@@ -285,15 +488,21 @@ static void fill_for(fc_cache *cache, int how) {
         fill(cache, 13, MIB_ROWS);
     else if (how == CUT)
         must_put(cache, "old-0", 14 * MIB_ROWS, 0);
+    else if (how == REUSE_DENSE)
+        fill_with_noise(cache, 3, 4 * MIB_ROWS);
     else
         fill(cache, 3, 4 * MIB_ROWS);
     if (how == REUSE_LONGER)
         must_put(cache, "filler", MIB_ROWS, 0);
 }
 
+static fc_options options_for(const char *dir, int how) {
+    return how == REUSE_DENSE ? roomy_cold(dir) : roomy(dir);
+}
+
 static void die_in_put(void *context) {
     const doom *d = context;
-    fc_options options = roomy(d->dir);
+    fc_options options = options_for(d->dir, d->how);
     fc_cache *cache = open_with(&options);
     die_at_step(d->step, d->nth);
     large_put(cache, d->how);
@@ -301,11 +510,11 @@ static void die_in_put(void *context) {
 }
 
 static const char *const steps[] = {
-    "evict-leased",     "evict-unslotted",   "reclaim-marked",  "reclaim-cut",
-    "reclaim-unlinked", "reclaim-uncharged", "uncharge-intent", "uncharge-charged",
-    "uncharge-used",    "put-writing",       "charge-intent",   "charge-used",
-    "charge-charged",   "pay-charged",       "put-charged",     "put-segment",
-    "put-committed",    "put-published"};
+    "cold-sampled",     "evict-leased",     "evict-unslotted",   "reclaim-marked",
+    "reclaim-cut",      "reclaim-unlinked", "reclaim-uncharged", "uncharge-intent",
+    "uncharge-charged", "uncharge-used",    "put-writing",       "charge-intent",
+    "charge-used",      "charge-charged",   "pay-charged",       "put-charged",
+    "put-segment",      "put-committed",    "put-published"};
 #define STEPS (sizeof steps / sizeof *steps)
 
 static _Atomic int came[STEPS];
@@ -317,7 +526,7 @@ static void note(const char *step) {
 }
 
 static void count_steps(int how) {
-    fc_options options = roomy(private_dir_again());
+    fc_options options = options_for(private_dir_again(), how);
     fc_cache *cache = open_with(&options);
     fill_for(cache, how);
     for (size_t i = 0; i < STEPS; i++)
@@ -330,7 +539,7 @@ static void count_steps(int how) {
 
 static void die_once(int how, size_t step, int nth) {
     doom d = {private_dir_again(), steps[step], nth, how};
-    fc_options options = roomy(d.dir);
+    fc_options options = options_for(d.dir, how);
     fc_cache *cache = open_with(&options);
     fill_for(cache, how);
     fc_frame *held = must_get(cache, "leased", SMALL, 9);
@@ -374,6 +583,14 @@ int main(void) {
         cmocka_unit_test(shared_columns_outlive_the_victim),
         cmocka_unit_test(a_leased_victim_is_no_reason_to_take_a_dearer_one),
         cmocka_unit_test(a_put_that_cannot_pay_gives_everything_back),
+        cmocka_unit_test(a_victim_that_does_not_compress_gives_its_files),
+        cmocka_unit_test(a_victim_that_is_too_cheap_to_compress_gives_its_files),
+        cmocka_unit_test(a_victim_that_compresses_is_compressed_not_lost),
+        cmocka_unit_test(a_sample_of_a_frame_is_taken_once),
+        cmocka_unit_test(
+            what_a_reader_holds_is_not_sampled_or_taken_beside_the_cold_tier),
+        cmocka_unit_test(a_full_cache_keeps_room_to_compress_rather_than_reuse),
+        cmocka_unit_test(a_promotion_takes_the_files_of_a_victim),
         cmocka_unit_test(of_puts_that_fit_one_at_a_time_some_always_end),
         cmocka_unit_test(a_kill_at_any_step_leaves_exact_accounts),
     };

@@ -29,7 +29,7 @@ static const char *const steps[] = {
     "evict-unslotted",  "reclaim-marked",   "reclaim-unlinked",   "reclaim-uncharged",
     "unlink-manifest",  "pool-writing",     "cold-flagged",       "cold-file",
     "cold-blocks",      "cold-unlinked",    "move-live",          "move-replaced",
-    "promote-leased",   "pay-charged",      "reclaim-cut"};
+    "promote-leased",   "pay-charged",      "reclaim-cut",        "cold-sampled"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 typedef struct counts {
