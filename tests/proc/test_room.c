@@ -506,7 +506,8 @@ static void die_in_put(void *context) {
     fc_cache *cache = open_with(&options);
     die_at_step(d->step, d->nth);
     large_put(cache, d->how);
-    fc_cache_close(cache);
+    /* How often a step comes hangs on which thread is ahead: it came less often this time. */
+    kill(getpid(), SIGKILL);
 }
 
 static const char *const steps[] = {
