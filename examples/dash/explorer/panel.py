@@ -204,19 +204,20 @@ def memory_bars(infos: list[dict[str, Any]]) -> dict[str, Any]:
     return {"data": data, "layout": look}
 
 
-def holders(cache: framecache.Cache, info: dict[str, Any]) -> str:
-    """Who holds a frame: processes where the cache can tell, else whether anybody."""
-    who = getattr(cache, "holders", None)
-    if who is not None:
-        pids = {getattr(one, "pid", one) for one in who(info["key"])}
-        return ", ".join(str(pid) for pid in sorted(pids, key=str)) or "nobody"
-    return "in use" if info["leased"] else "nobody"
+def holders(cache: framecache.Cache) -> dict[str, str]:
+    """The processes that have each frame mapped, by its key."""
+    found: dict[str, list[str]] = {}
+    for held in cache.holders():
+        if held["key"] is not None:
+            found.setdefault(held["key"], []).append(str(held["pid"]))
+    return {key: ", ".join(pids) for key, pids in found.items()}
 
 
 def frame_rows(
     cache: framecache.Cache, infos: list[dict[str, Any]], now: float
 ) -> list[dict[str, Any]]:
     """A row for each frame, the largest first."""
+    held = holders(cache)
     return [
         {
             "key": info["key"],
@@ -224,7 +225,7 @@ def frame_rows(
             "size": size(info["bytes"]),
             "age": f"{max(now - info['created'], 0):.0f} s",
             "uses": info["uses"],
-            "held": holders(cache, info),
+            "held": held.get(info["key"], "nobody"),
         }
         for info in sorted(infos, key=lambda info: -info["bytes"])[:200]
     ]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import dash._callback
-import framecache
+import framecache.dash
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))  # dash_tab.py, for the tests
@@ -22,6 +22,7 @@ def of_its_own(directory: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     dash._callback.GLOBAL_CALLBACK_MAP.clear()
     dash._callback.GLOBAL_CALLBACK_LIST.clear()
     dash._get_app.APP = None
+    framecache.dash._store._stores.clear()
 
 
 @pytest.fixture
