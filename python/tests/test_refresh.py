@@ -104,6 +104,7 @@ def test_when_the_process_that_loads_is_killed_another_takes_over(
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             ended(pid)
+        cache.collect()  # what those left that were killed while they put
 
 
 def test_who_takes_over_waits_for_the_rest_of_the_interval(
