@@ -6,6 +6,7 @@ spelling checks sessions, a stranger reads nothing. Then a worker is killed, and
 values are still there. At last Chromium clicks through the page.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -193,13 +194,18 @@ def click_through(url: str) -> None:
     """In Chromium."""
     if CHROMIUM is None:
         return
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import TimeoutError, sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
         page.set_default_timeout(60_000)
-        page.goto(url)
+        for _ in range(4):
+            page.goto(url)
+            # Two first requests at once of a worker may find no scripts of Dash's.
+            with contextlib.suppress(TimeoutError):
+                page.wait_for_selector("#btn", timeout=15_000)
+                break
         for clicks in (1, 2):
             page.click("#btn")
             page.wait_for_function(
