@@ -18,9 +18,7 @@ import pytest
 from harness import ROOT, clean_environment, is_sanitized
 
 pytestmark = [
-    pytest.mark.skipif(
-        is_sanitized(), reason="a package is built without the sanitizer"
-    ),
+    pytest.mark.skipif(is_sanitized(), reason="a package is built without the sanitizer"),
     pytest.mark.timeout(1200),  # the first builds it
 ]
 DIST = ROOT / "build" / "dist"

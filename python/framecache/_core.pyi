@@ -1,7 +1,9 @@
 """The C half: what the Python half calls. Not public."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, final
+
+from typing_extensions import disjoint_base
 
 from ._frame import Frame as _Frame
 from ._settings import PutOptions
@@ -9,6 +11,7 @@ from ._settings import PutOptions
 version: str
 stat_kinds: dict[str, Literal["C", "G", "P"]]
 
+@disjoint_base
 class Cache:
     closed: bool
     def _open(self, flags: int, settings: dict[str, str]) -> None: ...
@@ -60,10 +63,11 @@ class Cache:
     ) -> tuple[object, int] | None: ...
     def _watch_close(self, watch: object) -> None: ...
     def _delete_tag(self, tag: str | bytes) -> int: ...
-    def __getitem__(self, key: str | bytes) -> _Frame: ...
-    def __contains__(self, key: object) -> bool: ...
+    def __getitem__(self, key: str | bytes, /) -> _Frame: ...
+    def __contains__(self, key: object, /) -> bool: ...
     def __len__(self) -> int: ...
 
+@disjoint_base
 class Frame:
     key: str
     sequence: int
@@ -95,9 +99,11 @@ class Frame:
     def _only_array(self, requested_schema: object | None) -> tuple[object, object]: ...
     def __len__(self) -> int: ...
 
+@final
 class Buffer:
     def __len__(self) -> int: ...
 
+@final
 class Build:
     rows: int
     exports: int

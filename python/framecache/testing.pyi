@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 
 import framecache
 
+__all__ = ["Clock", "disabled", "fake_clock", "framecache_cache", "leases"]
+
 # A fixture: a private cache; fails on a leak.
 def framecache_cache() -> Iterator[framecache.Cache]: ...
 def leases(cache: framecache.Cache) -> list[str]: ...  # keys that are held, sorted
