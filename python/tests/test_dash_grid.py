@@ -30,6 +30,8 @@ def samples() -> pa.Table:
             "text": pa.array(text, mask=rng.random(ROWS) < 0.1),
             "kind": pa.array(text).dictionary_encode(),
             "small": rng.integers(-5, 5, ROWS).astype(np.int8),
+            "byte": rng.integers(-128, 128, ROWS).astype(np.int8),
+            "short": rng.integers(-(2**15), 2**15, ROWS).astype(np.int16),
             "wide": rng.integers(-(2**60), 2**60, ROWS),
             "middle": pa.array(rng.integers(0, 2**31, ROWS), mask=rng.random(ROWS) < 0.2),
             "real": pa.array(rng.normal(size=ROWS), mask=rng.random(ROWS) < 0.1),
@@ -67,8 +69,9 @@ def by(*columns: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(
     "column",
-    ["text", "kind", "small", "wide", "middle", "real", "time", "truth", "money"],
-)
+    ["text", "kind", "small", "byte", "short", "wide", "middle", "real", "time", "truth",
+     "money"],
+)  # fmt: skip
 @pytest.mark.parametrize("down", [False, True])
 def test_sorts_as_pandas_does_nulls_last(frame: Any, column: str, down: bool) -> None:
     keys = DF[column].astype(float if column == "money" else DF[column].dtype)
@@ -114,6 +117,7 @@ FILTERS: list[tuple[str, dict[str, Any], Any]] = [
     ("kind", text("contains", "r"), DF.kind.isin(["bert", "Carl", "dora"])),
     ("kind", {"filterType": "set", "values": ["bert"]}, DF.kind == "bert"),
     ("text", {"filterType": "set", "values": [None]}, DF.text.isna()),
+    ("small", {"filterType": "set", "values": [2, 3.0, 2.5, 300]}, DF.small.isin([2, 3])),
     ("small", number("equals", 2), DF.small == 2),
     ("small", number("notEqual", 2), DF.small != 2),
     ("small", number("lessThan", -1.5), DF.small < -1.5),
@@ -215,6 +219,22 @@ def test_a_replaced_frame_is_sorted_anew(cache: framecache.Cache) -> None:
             assert [row["x"] for row in got["rowData"]] == sorted(values)
 
 
+def test_parts_of_a_frame_are_sorted_each_by_itself(cache: framecache.Cache) -> None:
+    table = pa.table({"x": [3, 1, 2, 9, 8, 7], "y": [1, 6, 2, 5, 3, 4]})
+
+    def ascending(part: framecache.Frame, column: str) -> list[int]:
+        request = {"startRow": 0, "endRow": 9, "sortModel": by(column)}
+        got = grid_rows(part, request, cache=cache)
+        assert got is not None
+        return [row[column] for row in got["rowData"]]
+
+    with cache.put("k", table) as frame:
+        assert ascending(frame, "x") == [1, 2, 3, 7, 8, 9]
+        assert ascending(frame.slice(1, 3), "x") == [1, 2, 9]
+        assert ascending(frame.slice(3, 3), "x") == [7, 8, 9]
+        assert ascending(frame.select(["y", "x"]), "y") == [1, 2, 3, 4, 5, 6]
+
+
 def test_rows_come_even_if_there_is_no_room_for_their_numbers(directory: str) -> None:
     with (
         framecache.Cache(directory, budget="4MiB", capacity=64) as cache,
@@ -282,6 +302,7 @@ def test_pages_beyond_the_end_are_empty(frame: Any) -> None:
         ({"filterModel": {"row": text("contains", "x")}}, None),
         ({"filterModel": {"text": text("magic", "x")}}, "no operation 'magic'"),
         ({"filterModel": {"text": text("contains")}}, "a text of at most"),
+        ({"filterModel": {"text": text("contains", "a\ud800")}}, "half a surrogate"),
         ({"filterModel": {"row": number("magic", 1)}}, "no operation"),
         ({"filterModel": {"row": number("equals", "x")}}, "no value of type"),  # type: ignore[arg-type]
         ({"filterModel": {"time": date("equals", "soon")}}, "no date"),

@@ -103,6 +103,7 @@ def test_rows_count_what_the_filter_left(frame: Any) -> None:
         ({"time": {"max": 1356998400000 + 240_000}}, 5),
         ({"carrier": ["UA", "nobody"]}, (ROWS + 2) // 3),
         ({"delay": 10**30}, 0),
+        ({"delay": [1, 2.5, 10**30, -1e300]}, ROWS // 100),
         ({"carrier": "UA", "late": False, "time": {"max": "2013-01-01T00:20"}}, 3),
     ],
 )
@@ -110,6 +111,15 @@ def test_filters_by_value_list_range_and_null(
     frame: Any, wanted: dict[str, Any], rows: int
 ) -> None:
     assert table_of(ask(frame, filter=wanted, columns=["value"])).num_rows == rows
+
+
+@pytest.mark.parametrize(
+    "wanted", ["0e-99999999", "1e-999999999", "1e999999999", "nan", "-inf", True, "1,5"]
+)
+def test_no_decimal_kills_the_server(cache: framecache.Cache, wanted: object) -> None:
+    with cache.put("money", pa.table({"euro": [decimal.Decimal("1.50")]})) as frame:
+        assert table_of(ask(frame, filter={"euro": "1.5"})).num_rows == 1
+        assert "is no value of type" in error_of(ask(frame, filter={"euro": wanted}))
 
 
 @pytest.mark.parametrize("method", ["minmax", "lttb", "minmaxlttb"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .._frame import Frame
 
 _MAX_VALUES = 1_000
+_MAX_EXPONENT = 1_000  # of a decimal; pyarrow dies of 0e-99999999
 
 
 def column(frame: Frame, position: int) -> Any:
@@ -99,8 +100,18 @@ def _one_of(array: pa.Array, wanted: list[Any]) -> pa.Array:
         text = f"{len(wanted)} values, at most {_MAX_VALUES}: a range, perhaps"
         raise bad("filter", text)
     known = [scalar(value, array.type).as_py() for value in wanted if value is not None]
+    if pa.types.is_integer(array.type):
+        known = [int(value) for value in known if _held(value, array.type)]
     mask = pc.is_in(array, value_set=pa.array(known, array.type))
     return pc.or_(mask, pc.is_null(array)) if None in wanted else mask
+
+
+def _held(value: float, type: pa.DataType) -> bool:
+    """Whether a column of integers can hold the number: others are in no row."""
+    import pyarrow as pa
+
+    least = -(1 << type.bit_width - 1) if pa.types.is_signed_integer(type) else 0
+    return value % 1 == 0 and least <= value < least + (1 << type.bit_width)
 
 
 def scalar(value: Any, type: pa.DataType) -> pa.Scalar:
@@ -159,9 +170,13 @@ def _decimal(value: Any, type: pa.DataType) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _mismatch(value, type)
     try:
-        return Decimal(str(value))
+        number = Decimal(str(value))
     except InvalidOperation:
         raise _mismatch(value, type) from None
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _MAX_EXPONENT:
+        raise _mismatch(value, type)
+    return number
 
 
 def _moment(value: Any, type: pa.DataType) -> datetime.datetime | datetime.date:

@@ -95,6 +95,8 @@ def _text(array: Any, operation: str, model: dict[str, Any]) -> Any:
     wanted = model.get("filter")
     if not isinstance(wanted, str) or len(wanted) > _SHORT_TEXT:
         raise bad("filter", f"a text of at most {_SHORT_TEXT} characters")
+    if any("\ud800" <= character <= "\udfff" for character in wanted):
+        raise bad("filter", "half a surrogate pair is no text")
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         array = array.cast(pa.string())
     if operation in ("contains", "notContains"):

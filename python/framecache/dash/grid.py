@@ -196,8 +196,9 @@ def _row_numbers(
 
 
 def _key(frame: Frame, sort: list[Any], filters: list[Any]) -> str:
-    info = frame.info
-    seed = [info["key"], info["sequence"], info["created"], sort, filters]
+    info, names = frame.info, layout_of(frame).names
+    part = [frame._table, frame._first, frame.rows, names]  # of a slice or a selection
+    seed = [info["key"], info["sequence"], info["created"], part, sort, filters]
     text = json.dumps(seed, sort_keys=True).encode()
     return PREFIX + hashlib.blake2b(text, digest_size=16).hexdigest()
 
