@@ -1,5 +1,6 @@
 /* Walks over the frames, and what is done to many of them: a snapshot of the words at
- * open, each looked at again when its turn comes. */
+ * open, each looked at again when its turn comes. A frame that was compressed or
+ * decompressed meanwhile has another word in the same slot, and its old sequence. */
 #include "engine.h"
 
 #include <errno.h>
@@ -17,8 +18,9 @@ struct fc_cursor {
     uint32_t fork_generation;
     place *places;
     size_t count, next;
-    uint64_t *leased; /* inodes, as of the first step that tells of them */
-    bool looked;      /* for them */
+    uint64_t sequence; /* of the last put that is in the snapshot */
+    uint64_t *leased;  /* inodes, as of the first step that tells of them */
+    bool looked;       /* for them */
     size_t leased_count;
     size_t prefix_bytes;
     uint8_t prefix[FC__KEY_BYTES];
@@ -60,6 +62,7 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
         if (word && fc__word_record(word) < cache->capacity)
             places[cursor->count++] = (place){i, word};
     }
+    cursor->sequence = atomic_load(&cache->control->sequence);
     fc__cache_retain(cache);
     cursor->cache = cache;
     cursor->fork_generation = fc__fork_generation();
@@ -76,30 +79,46 @@ static bool is_leased(fc_cursor *cursor, fc__hash hash, uint64_t word, uint64_t 
            fc__os_is_among(cursor->leased, cursor->leased_count, inode);
 }
 
-static int peek(fc_cursor *cursor, place at, fc__manifest *m, bool *leased) {
+/* The slot's word as it is now; false: none. */
+static bool look(const fc_cache *cache, place *at) {
+    at->word = fc__slot(cache, at->slot);
+    return at->word && fc__word_record(at->word) < cache->capacity;
+}
+
+/* Reads what stands at the place now, which may be the snapshot's frame in another
+ * record. */
+static int peek(fc_cursor *cursor, place *at, fc__manifest *m, bool *leased) {
     fc_cache *cache = cursor->cache;
-    const fc__record *record = &cache->records[fc__word_record(at.word)];
-    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    uint64_t snapshot = at->word, inode = 0;
+    fc__hash hash = {0};
     int64_t since;
-    if (fc__slot(cache, at.slot) != at.word || fc__record_gone(cache, record, &since))
-        return FC_E_MISS;
-    uint64_t inode = 0;
     int status = FC_E_BUSY;
-    for (int i = 0; i < 100 && status == FC_E_BUSY && fc__slot(cache, at.slot) == at.word;
-         i++) {
+    for (int i = 0; i < 100 && status == FC_E_BUSY; i++) {
         if (i)
             fc__os_sleep_ns(100000);
-        status = fc__lease_peek(cache, at.word, m, cursor->key, cursor->tags, &inode);
+        if (!look(cache, at))
+            return FC_E_MISS;
+        const fc__record *record = &cache->records[fc__word_record(at->word)];
+        hash = fc__record_hash(record);
+        bool gone = fc__record_gone(cache, record, &since);
+        if (fc__slot(cache, at->slot) != at->word)
+            continue;
+        if (gone)
+            return FC_E_MISS;
+        status = fc__lease_peek(cache, at->word, m, cursor->key, cursor->tags, &inode);
     }
+    if (status == FC_E_BUSY ||
+        (!status && at->word != snapshot && m->sequence > cursor->sequence))
+        return FC_E_MISS;
     if (leased)
-        *leased = is_leased(cursor, hash, at.word, inode);
-    return status == FC_E_BUSY ? FC_E_MISS : status;
+        *leased = is_leased(cursor, hash, at->word, inode);
+    return status;
 }
 
 static int next_match(fc_cursor *cursor, place *at, fc__manifest *m, bool *leased) {
     while (cursor->next < cursor->count) {
         *at = cursor->places[cursor->next++];
-        int status = peek(cursor, *at, m, leased);
+        int status = peek(cursor, at, m, leased);
         if (status == FC_E_MISS ||
             (!status && (m->key_bytes < cursor->prefix_bytes ||
                          memcmp(cursor->key, cursor->prefix, cursor->prefix_bytes))))
@@ -156,9 +175,9 @@ static int check_writable(fc_cache *cache, fc_error *error) {
     return status ? status : fc__control_present(cache, error);
 }
 
+/* False: the word has left its slot, and perhaps the frame stands there by another. */
 static bool delete_at(fc_cache *cache, place at, fc_miss reason) {
-    const fc__record *record = &cache->records[fc__word_record(at.word)];
-    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    fc__hash hash = fc__record_hash(&cache->records[fc__word_record(at.word)]);
     bool gone = fc__slot(cache, at.slot) == at.word &&
                 fc__remove_word(cache, hash, at.slot, at.word, reason, fc__now_ns(cache));
     fc__count(cache, FC__COUNT_deleted, gone);
@@ -180,7 +199,10 @@ int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count, fc_error
     if (status)
         return status;
     while ((status = next_match(cursor, &at, &m, NULL)) == 0)
-        gone += delete_at(cache, at, FC_MISS_DELETED);
+        if (delete_at(cache, at, FC_MISS_DELETED))
+            gone++;
+        else
+            cursor->next--; /* look again */
     if (status < 0)
         fail_peek(cursor, status, error);
     fc_cursor_close(cursor);
@@ -200,20 +222,34 @@ static bool has_tag(const fc_cursor *cursor, const fc__manifest *m, fc_bytes tag
     return false;
 }
 
-/* Only the manifests whose record's filter has the tag's bit are read. */
+/* By the filter of the record, which is that of the slot's frame. */
+static bool may_have(const fc_cache *cache, place at, uint64_t bit) {
+    uint64_t tags;
+    do {
+        if (!look(cache, &at))
+            return false;
+        tags = atomic_load(&cache->records[fc__word_record(at.word)].tags);
+    } while (fc__slot(cache, at.slot) != at.word);
+    return tags & bit;
+}
+
+/* Only manifests that may have the tag are read. */
 static int delete_tagged(fc_cursor *cursor, fc_bytes tag, uint64_t *gone) {
     uint64_t bit = fc__tags_filter(&tag, 1);
-    for (size_t i = 0; i < cursor->count; i++) {
-        place at = cursor->places[i];
+    while (cursor->next < cursor->count) {
+        place at = cursor->places[cursor->next++];
         fc__manifest m;
-        const fc__record *record = &cursor->cache->records[fc__word_record(at.word)];
-        if (!(atomic_load(&record->tags) & bit))
+        if (!may_have(cursor->cache, at, bit))
             continue;
-        int status = peek(cursor, at, &m, NULL);
+        int status = peek(cursor, &at, &m, NULL);
         if (status && status != FC_E_MISS)
             return status;
-        if (!status && has_tag(cursor, &m, tag))
-            *gone += delete_at(cursor->cache, at, FC_MISS_INVALIDATED);
+        if (status || !has_tag(cursor, &m, tag))
+            continue;
+        if (delete_at(cursor->cache, at, FC_MISS_INVALIDATED))
+            (*gone)++;
+        else
+            cursor->next--; /* look again */
     }
     return 0;
 }
@@ -250,10 +286,11 @@ int fc_cache_clear(fc_cache *cache, uint64_t *count, fc_error *error) {
     int status = check_writable(cache, error);
     if (status)
         return status;
-    for (uint32_t slot = 0; slot < cache->capacity * 2; slot++) {
-        uint64_t word = fc__slot(cache, slot);
-        if (word && fc__word_record(word) < cache->capacity)
-            gone += delete_at(cache, (place){slot, word}, FC_MISS_DELETED);
+    for (place at = {0}; at.slot < cache->capacity * 2; at.slot++) {
+        bool done = false;
+        while (!done && look(cache, &at))
+            done = delete_at(cache, at, FC_MISS_DELETED);
+        gone += done;
     }
     fc__pool_trim(cache, 0, true);
     if (count)

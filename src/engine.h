@@ -215,6 +215,9 @@ bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t
 bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since);
 /* Now plus a TTL, or never. */
 int64_t fc__expiry(int64_t now_ns, int64_t ttl_ms);
+static inline fc__hash fc__record_hash(const fc__record *record) {
+    return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+}
 double fc__double(uint64_t bits);
 uint64_t fc__double_bits(double value);
 int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */

@@ -1,6 +1,6 @@
 /* What comes between two steps of a call: a delete before the CAS of a compare-and-put, a
  * put before an expired frame is dropped, other processes' idle mappings of a full index,
- * a smaller manifest in a recycled file with larger segments. */
+ * a smaller manifest in a recycled file with larger segments, the cold tier's moves. */
 #include "support_proc.h"
 
 #include <unistd.h>
@@ -177,6 +177,106 @@ static void recycled_inline_manifest_is_cut_when_the_frame_has_segments(void **s
     fc_cache_close(cache);
 }
 
+/* ---- The cold tier takes frames from record to record beside a walk ---- */
+
+static void put_tagged(fc_cache *cache, const char *key) {
+    fc_bytes tag = fc_str("t");
+    fc_put_options options = {
+        .size = sizeof options, .cost_s = 5, .tags = &tag, .tag_count = 1};
+    assert_int_equal(put_numbers(cache, fc_str(key), 65536, 1, &options, NULL, NULL), 0);
+}
+
+static int listed(fc_cursor *cursor) {
+    fc_info info = {.size = sizeof info};
+    int count = 0, status;
+    while ((status = fc_cursor_next(cursor, &info, NULL)) == 0)
+        count++;
+    assert_int_equal(status, FC_DONE);
+    fc_cursor_close(cursor);
+    return count;
+}
+
+static void a_cursor_tells_of_a_frame_that_moved_and_of_no_later_put(void **state) {
+    fc_cache *cache = open_cold(private_dir());
+    fc_cursor *before, *between_moves;
+    (void)state;
+
+    put_tagged(cache, "k");
+    assert_int_equal(fc_cursor_open(cache, fc_str("k"), &before, NULL), 0);
+    must_demote(cache, "k");
+    assert_int_equal(fc_cursor_open(cache, fc_str("k"), &between_moves, NULL), 0);
+    assert_int_equal(listed(before), 1);
+    assert_int_equal(fc_cursor_open(cache, fc_str("k"), &before, NULL), 0);
+    get_and_release(cache, "k", 65536, 1);
+    assert_int_equal(listed(between_moves), 1);
+    put_tagged(cache, "k"); /* in the place of the old one */
+    assert_int_equal(listed(before), 0);
+    fc_cache_close(cache);
+}
+
+/* As soon as one of two is deleted the other one moves. */
+static void demote_both(const char *step) {
+    if (strcmp(step, "delete-unslotted") != 0)
+        return;
+    fc__step_hook = NULL;
+    demote(between, "a");
+    demote(between, "b");
+}
+
+static void deletes_of_many_take_a_frame_that_moved_before_its_turn(void **state) {
+    uint64_t count;
+    (void)state;
+
+    between = open_cold(private_dir());
+    for (int how = 0; how < 3; how++) {
+        put_tagged(between, "a");
+        put_tagged(between, "b");
+        fc__step_hook = demote_both;
+        int status = how == 0   ? fc_delete_tag(between, fc_str("t"), &count, NULL)
+                     : how == 1 ? fc_delete_prefix(between, fc_str(""), &count, NULL)
+                                : fc_cache_clear(between, &count, NULL);
+        assert_null(fc__step_hook);
+        assert_int_equal(status, 0);
+        assert_int_equal(count, 2);
+        assert_int_equal(stats_of(between).frames, 0);
+    }
+    assert_int_equal(stats_of(between).demoted, 3);
+    must_be_clean(between);
+    fc_cache_close(between);
+}
+
+/* The clock is asked last before the CAS that deletes. */
+static int moves_by_clock;
+
+static int64_t clock_that_demotes(void *context) {
+    (void)context;
+    if (moves_by_clock > 0 && moves_by_clock-- == 1)
+        must_demote(between, "a");
+    return clock_now;
+}
+
+static void deletes_of_many_take_a_frame_that_moves_before_the_cas(void **state) {
+    fc_options options = cold_options(private_dir());
+    uint64_t count;
+    (void)state;
+
+    options.clock_ns = clock_that_demotes;
+    between = open_with(&options);
+    for (int how = 0; how < 3; how++) {
+        put_tagged(between, "a");
+        moves_by_clock = 1;
+        int status = how == 0   ? fc_delete_tag(between, fc_str("t"), &count, NULL)
+                     : how == 1 ? fc_delete_prefix(between, fc_str(""), &count, NULL)
+                                : fc_cache_clear(between, &count, NULL);
+        assert_int_equal(status, 0);
+        assert_int_equal(count, 1);
+        assert_int_equal(stats_of(between).frames, 0);
+    }
+    assert_int_equal(stats_of(between).demoted, 3);
+    must_be_clean(between);
+    fc_cache_close(between);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delete_before_the_cas_makes_an_expecting_put_conflict),
@@ -184,6 +284,9 @@ int main(void) {
         cmocka_unit_test(full_index_of_idle_mappings_elsewhere_takes_a_new_key),
         cmocka_unit_test(recycled_manifest_is_cut_though_the_segments_grow),
         cmocka_unit_test(recycled_inline_manifest_is_cut_when_the_frame_has_segments),
+        cmocka_unit_test(a_cursor_tells_of_a_frame_that_moved_and_of_no_later_put),
+        cmocka_unit_test(deletes_of_many_take_a_frame_that_moved_before_its_turn),
+        cmocka_unit_test(deletes_of_many_take_a_frame_that_moves_before_the_cas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
