@@ -15,10 +15,7 @@ copy.
 
 import os as _os
 
-# All modules of the package now: were one imported by a thread, a child forked meanwhile
-# would find its import lock taken for ever. None imports numpy or pandas by itself.
-from . import _core, _pandas_out, _structured  # noqa: F401
-from ._build import Builder
+from . import _core
 from ._cache import Cache, doctor
 from ._errors import (
     AccessError,
@@ -48,11 +45,7 @@ from ._errors import (
     make as _make,
 )
 from ._frame import Column, Frame, Schema
-from ._keys import content_hash
-from ._memoize import AsyncMemoized, Memoized
-from ._namespace import Namespace
-from ._refresh import Refresher, refresh
-from ._values import register
+from ._lazy import load as _load
 
 __version__: str = _core.version
 
@@ -106,6 +99,27 @@ def get_include() -> str:
     str
     """
     return _os.path.join(_os.path.dirname(__file__), "include")
+
+
+_LATE = {
+    "AsyncMemoized": "._memoize",
+    "Builder": "._build",
+    "Memoized": "._memoize",
+    "Namespace": "._namespace",
+    "Refresher": "._refresh",
+    "content_hash": "._keys",
+    "refresh": "._refresh",
+    "register": "._values",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What opening a cache, put and get do not need is imported when asked for."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(_load(_LATE[name]), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

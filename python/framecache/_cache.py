@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from . import _core, _html, _settings
-from ._build import Builder, schema_capsule
+from . import _core, _settings
 from ._errors import ConflictError
-from ._kinds import collected, kind_of
-from ._memoize import Computing
-from ._namespace import Namespace
-from ._pandas_in import table_of
-from ._settings import Duration, PutOptions, milliseconds, put_options
-from ._structured import table_of as structured_table_of
+from ._lazy import lazily
+from ._methods import Computing
+from ._settings import milliseconds, put_options
+from ._types import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from os import PathLike
     from types import TracebackType
+    from typing import Any, ClassVar, Self
 
+    from . import _build, _html, _kinds, _namespace, _pandas_in, _structured
+    from ._build import Builder
     from ._frame import Frame
+    from ._namespace import Namespace
+    from ._settings import Duration, PutOptions
 
-Key = str | bytes
+    Key = str | bytes
+else:
+    lazily(globals(), "._build", "._html", "._kinds", "._namespace")
+    lazily(globals(), "._pandas_in", "._structured")
 
 _RDONLY, _NO_CREATE, _NO_THREADS = 1, 2, 4
 _ABSENT = -1
@@ -225,17 +230,17 @@ class Cache(_core.Cache, Computing):
 
     def _store(self, key: Key, value: Any, options: PutOptions) -> Frame:
         if "pandas" in sys.modules:
-            table = table_of(value, self._valid_bits)
+            table = _pandas_in.table_of(value, self._valid_bits)
             if table is not None:
                 return self._put_columns(key, options, *table)
-        value = collected(value)
+        value = _kinds.collected(value)
         if hasattr(value, "__arrow_c_stream__"):
-            kind, value = kind_of(value)
+            kind, value = _kinds.kind_of(value)
             return self._put_stream(key, options, value.__arrow_c_stream__(), kind)
         if hasattr(value, "__arrow_c_array__"):
             return self._put_array(key, options, *value.__arrow_c_array__())
         if "numpy" in sys.modules:
-            table = structured_table_of(value)
+            table = _structured.table_of(value)
             if table is not None:
                 return self._put_columns(key, options, *table)
         raise TypeError(
@@ -310,13 +315,13 @@ class Cache(_core.Cache, Computing):
         >>> with cache.build("k", {"x": "float64"}, rows) as b:  # doctest: +SKIP
         ...     rng.random(out=b["x"])
         """
-        capsule = schema_capsule(schema)
+        capsule = _build.schema_capsule(schema)
         options = put_options(ttl, stale, tags)
 
         def store(columns: list[Any], count: int) -> Frame:
             return self._put_columns(key, options, columns, count, _NO_METADATA)
 
-        return Builder(self._build(key, options, capsule, rows), capsule, store)
+        return _build.Builder(self._build(key, options, capsule, rows), capsule, store)
 
     def __setitem__(self, key: Key, value: Any) -> None:
         self.put(key, value).release()
@@ -396,7 +401,7 @@ class Cache(_core.Cache, Computing):
         -------
         Namespace
         """
-        return Namespace(self, name)
+        return _namespace.Namespace(self, name)
 
     # ---- Look ----
 
@@ -546,6 +551,4 @@ def doctor(dir: str | PathLike[str] | None = None) -> list[dict[str, Any]]:
     list of dict
         ``level`` ("error", "warning" or "info"), ``subject``, ``text`` and ``remedy``.
     """
-    import os
-
     return _core.doctor(None if dir is None else os.fspath(dir))

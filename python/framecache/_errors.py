@@ -1,8 +1,13 @@
 """The exceptions: one class per FC_E code, each also the builtin that people catch."""
 
-from typing import Literal
+from __future__ import annotations
 
-Reason = Literal["never", "expired", "evicted", "deleted", "invalidated", "corrupt"]
+from ._types import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Reason = Literal["never", "expired", "evicted", "deleted", "invalidated", "corrupt"]
 
 _REASONS: tuple[Reason, ...] = (
     "never", "expired", "evicted", "deleted", "invalidated", "corrupt",

@@ -25,16 +25,16 @@ from . import _values
 from ._errors import BudgetError, DeadlockError, NoSpaceError, WaitTimeout, key_text
 from ._frame import Frame
 from ._kinds import value_of
-from ._settings import Duration, PutOptions, milliseconds, stale_milliseconds, tag_bytes
+from ._lazy import lazily
+from ._settings import milliseconds, stale_milliseconds, tag_bytes
 
 if TYPE_CHECKING:
     import asyncio
 
     from ._cache import Cache
+    from ._settings import Duration, PutOptions
 else:
-    from ._lazy import Lazy
-
-    asyncio = Lazy("asyncio")
+    lazily(globals(), "asyncio")
 
 Key = str | bytes
 

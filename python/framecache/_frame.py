@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, final
-
-from . import _core, _numpy
+from . import _core
 from ._errors import ColumnError, ColumnTypeError
+from ._lazy import lazily
+from ._types import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
+    from typing import Any, Literal, Self
 
     import numpy as np
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-Mode = Literal["cow", "readonly", "copy"]
-DtypeBackend = Literal["numpy_nullable", "pyarrow"]
+    from . import _html, _kinds, _numpy, _pandas_out, _structured
+
+    Mode = Literal["cow", "readonly", "copy"]
+    DtypeBackend = Literal["numpy_nullable", "pyarrow"]
+else:
+    lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._structured")
 
 
 def check_mode(mode: str) -> None:
@@ -229,8 +234,6 @@ class Column:
         -------
         pandas.Series
         """
-        from . import _pandas_out
-
         check_mode(mode)
         return _pandas_out.series(self._table, self._position, mode)
 
@@ -431,8 +434,6 @@ class Frame(_core.Frame):
             A column needs pyarrow, which is not installed, or could not come without the
             copy that `require_zero_copy` forbids; `.column` names it.
         """
-        from . import _pandas_out
-
         check_mode(mode)
         if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
             raise ValueError(
@@ -480,8 +481,6 @@ class Frame(_core.Frame):
         ColumnError
             Several columns have one name.
         """
-        from . import _structured
-
         return _structured.to_numpy(self)
 
     def to_value(self) -> Any:
@@ -494,8 +493,6 @@ class Frame(_core.Frame):
             A Frame if a Frame was put. What another library made (DuckDB, ...) comes as a
             ``pyarrow.Table``, without pyarrow as this Frame.
         """
-        from . import _kinds
-
         return _kinds.value_of(self)
 
     def __enter__(self) -> Self:
@@ -514,8 +511,6 @@ class Frame(_core.Frame):
 
     def _repr_html_(self) -> str:
         """For notebooks: schema, first rows, bytes, where it lives and who maps it."""
-        from . import _html
-
         return _html.frame_html(self)
 
     def __repr__(self) -> str:

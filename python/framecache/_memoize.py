@@ -1,4 +1,4 @@
-"""What a Cache and a Namespace compute: get_or_compute, memoize, next_frame."""
+"""Functions whose results are in the cache, by their arguments."""
 
 from __future__ import annotations
 
@@ -6,203 +6,25 @@ import functools
 import hashlib
 import sys
 import types
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import _flight, _keys
+from . import _keys
 from ._errors import key_text
-from ._flight import Call, Counts, Next, Policy
-from ._settings import Duration
-from ._values import Values
+from ._flight import Counts, Policy
+from ._lazy import lazily
 
 if TYPE_CHECKING:
     import asyncio
     import inspect
 
-    from ._frame import Frame
+    from ._methods import Computing
 else:
-    from ._lazy import Lazy
-
-    asyncio, inspect = Lazy("asyncio"), Lazy("inspect")
+    lazily(globals(), "asyncio", "inspect")
 
 Key = str | bytes
 
 _PREFIX_BYTES = 200  # longer names are hashed: they stand in tags too, of 255 bytes
-
-
-class Computing(Values):
-    """The methods that a Cache and a Namespace have in common."""
-
-    __slots__ = ()
-
-    def _policy(
-        self,
-        ttl: Duration | None,
-        stale: Duration,
-        tags: Iterable[str],
-        timeout: float | None,
-    ) -> Policy:
-        policy = _flight.policy(ttl, stale, tags, timeout)
-        own = tuple(tag.encode() for tag in self._own_tags())
-        return policy._replace(tags=policy.tags + own)
-
-    def _run(
-        self, key: Key, compute: Callable[[], Any], policy: Policy, counts: Counts | None
-    ) -> Any:
-        return _flight.run(Call(*self._locate(key), policy, counts), compute)
-
-    async def _arun(
-        self,
-        key: Key,
-        compute: Callable[[], Awaitable[Any]],
-        policy: Policy,
-        counts: Counts | None,
-    ) -> Any:
-        return await _flight.arun(Call(*self._locate(key), policy, counts), compute)
-
-    def get_or_compute(
-        self,
-        key: Key,
-        compute: Callable[[], Any],
-        *,
-        ttl: Duration | None = None,
-        stale: Duration = 0,
-        tags: Iterable[str] = (),
-        timeout: float | None = None,
-    ) -> Any:
-        """What is under `key`; if there is nothing, what `compute` returns.
-
-        Of all callers of all processes one computes, the others wait for it. An owner
-        that dies or fails is replaced by the next; a failure is raised to its own caller
-        only. Inside a compute nobody waits: keys computed crosswise cost only work.
-
-        Parameters
-        ----------
-        key : str or bytes
-        compute : callable
-            Returns a table, or any value that `put_value` takes.
-        ttl, stale : duration
-            As for `Cache.put`. With `stale`, an expired table is returned at once while
-            one thread in the machine computes the new one; if that fails, the failure is
-            logged (logger ``framecache``) and the stale one served on. Where the time to
-            compute is known, refreshing begins by chance a little before the expiry.
-        tags : iterable of str
-        timeout : float, optional
-            Seconds to wait for another's compute, which may be stopped: then one more
-            computes, and after as long again everyone. None: ``FRAMECACHE_FLIGHT_MAX``.
-
-        Returns
-        -------
-        The kind that was put: see `Frame.to_value`. What does not fit into the budget is
-        returned as it was computed, and the failure logged.
-
-        Raises
-        ------
-        DeadlockError
-            `compute` asks for its own key.
-        TypeError
-            `compute` returned something that cannot be stored; the message says where.
-        """
-        return self._run(key, compute, self._policy(ttl, stale, tags, timeout), None)
-
-    async def aget_or_compute(
-        self,
-        key: Key,
-        compute: Callable[[], Awaitable[Any]],
-        *,
-        ttl: Duration | None = None,
-        stale: Duration = 0,
-        tags: Iterable[str] = (),
-        timeout: float | None = None,
-    ) -> Any:
-        """As `get_or_compute`, with a coroutine function; the loop is never held up.
-
-        A stale table is refreshed by a task of the running loop. Cancelling the task that
-        computes lets the next one try.
-        """
-        policy = self._policy(ttl, stale, tags, timeout)
-        return await self._arun(key, compute, policy, None)
-
-    def memoize(
-        self,
-        f: Callable[..., Any] | None = None,
-        /,
-        *,
-        ttl: Duration | None = None,
-        stale: Duration = 0,
-        key: Callable[..., Key] | None = None,
-        ignore: Iterable[str] = (),
-        tags: Iterable[str] = (),
-        version: str | int | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Decorate a function or coroutine function: `get_or_compute` by its arguments.
-
-        Parameters
-        ----------
-        f : callable, optional
-            The function; without, the call gives a decorator.
-        ttl, stale, tags, timeout
-            As for `get_or_compute`.
-        key : callable, optional
-            Makes the key from the arguments; otherwise they are hashed by content (see
-            `content_hash`), defaults filled in.
-        ignore : iterable of str
-            Names of parameters that do not count, such as ``self`` or a connection.
-        version : str or int, optional
-            Part of the key: change it when what the function calls or closes over does
-            something else. Its own code is part of the key too.
-
-        Returns
-        -------
-        Memoized
-            Callable as the function is; with ``cache_clear``, ``cache_key``,
-            ``cache_info`` and ``__wrapped__``.
-
-        Examples
-        --------
-        >>> @cache.memoize(ttl="10m", stale="1h")  # doctest: +SKIP
-        ... def flights(carrier, year=2013):
-        ...     return pd.read_sql(...)
-        """
-        policy = self._policy(ttl, stale, tags, timeout)
-        ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-
-        def wrap(function: Callable[..., Any]) -> Memoized:
-            kind = AsyncMemoized if inspect.iscoroutinefunction(function) else Memoized
-            return kind(function, self, policy, key, ignored, version)
-
-        return wrap if f is None else wrap(f)
-
-    def next_frame(
-        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
-    ) -> Frame:
-        """Wait until the key has another frame.
-
-        Parameters
-        ----------
-        key : str or bytes
-        after : Frame, optional
-            Another than this one; any.
-        timeout : float, optional
-            Seconds; without, as long as it takes.
-
-        Returns
-        -------
-        Frame
-
-        Raises
-        ------
-        WaitTimeout
-            It had not after `timeout` seconds.
-        """
-        return Next(*self._locate(key), after, timeout).run()
-
-    async def anext_frame(
-        self, key: Key, *, after: Frame | None = None, timeout: float | None = None
-    ) -> Frame:
-        """As `next_frame`, without holding up the event loop."""
-        return await Next(*self._locate(key), after, timeout).arun()
 
 
 def _function_name(function: Any) -> str:
@@ -426,3 +248,9 @@ class BoundMemoized:
 
     def __repr__(self) -> str:
         return f"<bound {self._memoized!r} of {self.__self__!r}>"
+
+
+def made(function: Callable[..., Any], *about: Any) -> Memoized:
+    """What `Cache.memoize` makes of a function or a coroutine function."""
+    kind = AsyncMemoized if inspect.iscoroutinefunction(function) else Memoized
+    return kind(function, *about)

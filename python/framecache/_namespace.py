@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, final
-
-from ._memoize import Computing
-from ._settings import Duration
+from ._methods import Computing
+from ._types import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from ._build import Builder
     from ._cache import Cache
     from ._frame import Frame
+    from ._settings import Duration
 
-Key = str | bytes
+    Key = str | bytes
 
 _NAME_BYTES = 200  # with its prefix it is a tag, of 255 bytes at most
 

@@ -11,11 +11,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._cache import Cache
 from ._errors import ClosedError, MissError, key_text
-from ._settings import NEVER, Duration, milliseconds, tag_bytes
+from ._settings import NEVER, milliseconds, tag_bytes
+
+if TYPE_CHECKING:
+    from ._settings import Duration
 
 Key = str | bytes
 

@@ -1,16 +1,22 @@
 """Durations and settings: Python's values as the text that the C library reads."""
 
+from __future__ import annotations
+
 import math
 import os
-import re
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any
+import sys
 
-Duration = float | str | timedelta
+from ._types import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+    from typing import Any
+
+    Duration = float | str | timedelta
+    PutOptions = tuple[int, int, float, int, bool, tuple[bytes, ...]]
 
 _UNITS_MS = {"ms": 1, "": 1000, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s|m|h|d|)\s*\Z")
 
 NEVER = -1  # FC_NEVER
 _MOST_MS = 2**62 // 1_000_000  # nanoseconds since 1970 must fit
@@ -20,23 +26,38 @@ def milliseconds(duration: Duration | None, what: str = "ttl") -> int:
     """A duration as the C library takes it: 0 for None, -1 for "never"."""
     if duration is None:
         return 0
-    if isinstance(duration, timedelta):
-        exact = duration / timedelta(milliseconds=1)
-    elif isinstance(duration, str):
+    if isinstance(duration, str):
         if duration.strip() == "never":
             return NEVER
-        match = _DURATION.match(duration)
-        if not match:
-            raise ValueError(
-                f"{what}: {duration!r} is no duration; give seconds, '90', '10m', "
-                "'2h', '1d', '250ms' or 'never'"
-            )
-        exact = float(match[1]) * _UNITS_MS[match[2]]
+        exact = _parsed(duration, what)
     else:
-        exact = float(duration) * 1000
+        exact = _exact(duration)
     if not exact > 0:  # NaN too
         raise ValueError(f"{what}: {duration!r} is not above 0; 'never' has no end")
     return NEVER if exact == math.inf else min(math.ceil(exact), _MOST_MS)
+
+
+def _exact(duration: Any) -> float:
+    """Milliseconds of seconds or a timedelta; who has one has imported datetime."""
+    timedelta = getattr(sys.modules.get("datetime"), "timedelta", None)
+    if timedelta is not None and isinstance(duration, timedelta):
+        return float(duration / timedelta(milliseconds=1))
+    return float(duration) * 1000
+
+
+def _parsed(duration: str, what: str) -> float:
+    """Milliseconds of a number and a unit."""
+    text = duration.strip()
+    number = text.rstrip("dhms")
+    unit_ms = _UNITS_MS.get(text[len(number) :])
+    number = number.rstrip()
+    points = number.strip("0123456789")  # what stands between digits
+    if unit_ms is None or points not in ("", ".") or number in ("", "."):
+        raise ValueError(
+            f"{what}: {duration!r} is no duration; give seconds, '90', '10m', "
+            "'2h', '1d', '250ms' or 'never'"
+        )
+    return float(number) * unit_ms
 
 
 def stale_milliseconds(stale: Duration) -> int:
@@ -51,9 +72,6 @@ def tag_bytes(tags: Iterable[str]) -> tuple[bytes, ...]:
     if isinstance(tags, (str, bytes)):
         raise TypeError(f"tags is a list of str, not {tags!r}")
     return tuple(tag.encode("utf-8", "surrogateescape") for tag in tags)
-
-
-PutOptions = tuple[int, int, float, int, bool, tuple[bytes, ...]]
 
 
 def put_options(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _values_in, _values_out
 from ._errors import AccessError
 from ._frame import layout_of
 from ._kinds import is_table, recorded, value_of
-from ._settings import Duration, PutOptions, put_options
 from ._values_in import Unstorable as Unstorable
 
 if TYPE_CHECKING:
     from ._cache import Cache
     from ._frame import Frame
+    from ._settings import PutOptions
 
 Key = str | bytes
 T = TypeVar("T")
@@ -153,107 +153,3 @@ def register(
         del _values_in.extension_tags[before.tag]
     extension = _values_in.Extension(type, tag, encode, decode)
     _values_in.extensions[type] = _values_in.extension_tags[tag] = extension
-
-
-class Values:
-    """The methods that a Cache and a Namespace have in common."""
-
-    __slots__ = ()
-
-    def _locate(self, key: Key) -> tuple[Cache, Key]:
-        """Where a key of this store is: the cache, and the key there."""
-        return self, key  # type: ignore[return-value]
-
-    def _own_tags(self) -> tuple[str, ...]:
-        return ()
-
-    def put_value(
-        self,
-        key: Key,
-        value: Any,
-        *,
-        ttl: Duration | None = None,
-        stale: Duration = 0,
-        tags: Iterable[str] = (),
-        cost: float | None = None,
-        allow_pickle: bool = False,
-    ) -> None:
-        """Store any value of the usual types under `key`; tables as `put` does.
-
-        Parameters
-        ----------
-        key : str or bytes
-        value : any
-            None, bool, int, float, complex, str, bytes, bytearray, memoryview, list,
-            tuple, dict, set, frozenset, datetime, date, time, timedelta, time zones,
-            Decimal, UUID; numpy arrays, scalars and dtypes; tables, alone or inside;
-            Timestamp and Timedelta of pandas; figures of plotly; and what `register`
-            knows. Exactly these types: a subclass would come back as another.
-        ttl, stale, tags, cost
-            As for `Cache.put`.
-        allow_pickle : bool
-            Pickle what has another type, which `get_value` then must be allowed to read.
-
-        Raises
-        ------
-        TypeError
-            Something in it cannot be stored, contains itself, or is nested deeper than
-            128 levels; the message has the path to it, such as ``value['a'][3]``.
-        AccessError
-            `allow_pickle`, and others can write the cache.
-        """
-        cache, place = self._locate(key)
-        if allow_pickle:
-            require_private(cache.dir)
-        if isinstance(tags, (str, bytes)):
-            raise TypeError(f"tags is a list of str, not {tags!r}")
-        options = put_options(ttl, stale, (*tags, *self._own_tags()), cost=cost)
-        store(cache, place, value, options, allow_pickle).release()
-
-    def get_value(
-        self,
-        key: Key,
-        default: Any = None,
-        *,
-        stale: bool = False,
-        allow_pickle: bool = False,
-    ) -> Any:
-        """What is under `key`, of the kind that was put; `default` if there is nothing.
-
-        Parameters
-        ----------
-        key : str or bytes
-        default : any
-            Give an object of your own to tell a stored None from a miss.
-        stale : bool
-            Also what is past its expiry, if it was put with ``stale=``.
-        allow_pickle : bool
-            Also read what had to be pickled, which may run any code.
-
-        Returns
-        -------
-        any
-            Arrays and memoryviews lie over the cache's bytes, are read-only, and keep
-            them leased; everything else is a new object. What stood in two places of
-            the value is two objects. A table comes as `Frame.to_value` gives it.
-
-        Raises
-        ------
-        CorruptError
-            What is stored is damaged.
-        UnsupportedError
-            It has a type that is not registered here, or an unknown time zone.
-        AccessError
-            It has a pickle in it that may not be read.
-        """
-        cache, place = self._locate(key)
-        frame: Frame | None = cache.get(place, stale=stale)
-        if frame is None:
-            return default
-        value = None
-        try:
-            value = load(frame, allow_pickle, cache.dir)
-        finally:
-            if value is not frame:
-                frame.release()
-        return value

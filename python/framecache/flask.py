@@ -22,7 +22,7 @@ from ._errors import (
     NoSpaceError,
     UnsupportedError,
 )
-from ._settings import NEVER, PutOptions
+from ._settings import NEVER
 
 try:
     from flask_caching.backends.base import BaseCache
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ._frame import Frame
+    from ._settings import PutOptions
 
 _log = logging.getLogger("framecache")
 
