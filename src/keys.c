@@ -99,7 +99,9 @@ static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t t
     int64_t stale = atomic_load(&record->stale_until_ns);
     int64_t old = atomic_load(&record->expires_ns);
     expires = fc__expiry(fc__now_ns(cache), ttl_ms);
-    if (stale > old && stale != FC__EXPIRES_NEVER) /* as long a stale time as before */
+    if (old == FC__EXPIRES_NEVER) /* put for ever, it was given no stale time */
+        atomic_store(&record->stale_until_ns, expires);
+    else if (stale > old && stale != FC__EXPIRES_NEVER) /* as long as it had */
         atomic_store(&record->stale_until_ns,
                      expires > INT64_MAX - (stale - old) ? FC__EXPIRES_NEVER
                                                          : expires + (stale - old));

@@ -128,6 +128,24 @@ static void touch_sets_the_expiry_from_now(void **state) {
     fc_cache_close(cache);
 }
 
+static void frame_put_for_ever_goes_when_it_was_touched(void **state) {
+    fc_cache *cache = open_clocked();
+    (void)state;
+
+    assert_int_equal(put_ttl(cache, "key", FC_NEVER), 0);
+    assert_int_equal(fc_touch(cache, fc_str("key"), 1000, NULL), 0);
+    assert_int_equal(info_of(cache, "key").stale_until_ns, clock_now + SECOND);
+    clock_now += SECOND - 1;
+    assert_int_equal(fc_cache_tick(cache, 0, NULL, NULL), 0);
+    assert_int_equal(stats_of(cache).frames, 1);
+    clock_now += 1;
+    assert_int_equal(fc_cache_tick(cache, 0, NULL, NULL), 0);
+    assert_int_equal(stats_of(cache).frames, 0); /* and its bytes are free */
+    assert_int_equal(must_miss(cache, "key", FC_MISS_EXPIRED), 0);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 static void clock_set_back_lets_frames_live_longer(void **state) {
     fc_cache *cache = open_clocked();
     (void)state;
@@ -392,6 +410,7 @@ int main(void) {
         cmocka_unit_test(cold_frame_expires_too),
         cmocka_unit_test(ttl_of_the_put_wins_over_that_of_the_cache),
         cmocka_unit_test(touch_sets_the_expiry_from_now),
+        cmocka_unit_test(frame_put_for_ever_goes_when_it_was_touched),
         cmocka_unit_test(clock_set_back_lets_frames_live_longer),
         cmocka_unit_test(miss_says_why_and_since_when),
         cmocka_unit_test(cleared_frames_were_deleted),

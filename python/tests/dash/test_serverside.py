@@ -16,6 +16,7 @@ from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_upda
 from dash_tab import All, Tab
 from framecache.dash import Serverside
 from framecache.dash._token import PREFIX
+from framecache.testing import fake_clock
 
 FRAME = pd.DataFrame({"x": [1.0, 2.5, None], "name": ["a", "b", "c"]})
 
@@ -433,6 +434,21 @@ def test_a_replaced_value_stays_for_the_grace_and_then_goes(
     now = datetime.datetime.now().timestamp()
     assert ends[1] is not None
     assert now + 30 < ends[1] <= now + 61
+
+
+def test_after_the_grace_a_replaced_value_takes_no_memory(
+    cache: framecache.Cache,
+) -> None:
+    tab = Tab(store_app(lambda n: FRAME.head(n), cache, grace=60))
+    with fake_clock(cache) as clock:
+        for n in range(1, 6):
+            query(tab, n)
+        clock.advance(59)
+        cache.tick()
+        assert len(values(cache)) == 5
+        clock.advance(2)
+        cache.tick()
+        assert len(values(cache)) == 1
 
 
 def test_after_the_grace_the_miss_says_so(cache: framecache.Cache) -> None:
