@@ -1,7 +1,7 @@
 """The thread's benchmark in a browser: the same app with a plain store, with pickle files
 and with framecache, at 1, 10, ... rows.
 
-    run.py [--most ROWS] [--runs N] [--minutes N] [--out FILE] [--only KIND,...]
+    run.py [--least ROWS] [--most ROWS] [--runs N] [--minutes N] [--out FILE] [--only KIND,...]
 
 A run is a click: one callback makes the frame and puts it into the store, the next takes
 it out; its time goes from just after the frame is made to just before it is used. Then a
@@ -216,7 +216,7 @@ def all_points(arguments: argparse.Namespace) -> list[Point]:
         for kind in arguments.only:
             server = stack.enter_context(serving(kind, place))
             kinds[kind] = (server, Tab(browser, server.url))
-        rows = 1
+        rows = arguments.least
         while rows <= arguments.most and kinds:
             for kind, (server, tab) in list(kinds.items()):
                 point = Point(kind, rows)
@@ -292,6 +292,7 @@ def judge(points: list[Point]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     rows = int(float(os.environ.get("ROWS") or 1e8))
+    parser.add_argument("--least", type=lambda t: int(float(t)), default=1)
     parser.add_argument("--most", type=lambda t: int(float(t)), default=rows)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=20)
