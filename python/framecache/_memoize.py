@@ -29,6 +29,8 @@ _PREFIX_BYTES = 200  # longer names are hashed: they stand in tags too, of 255 b
 
 def _function_name(function: Any) -> str:
     """The same in every process; scripts are told apart by their file."""
+    while isinstance(function, functools.partial):
+        function = function.func
     module = getattr(function, "__module__", None) or "?"
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     if module in ("__main__", "__mp_main__"):  # the same file in a spawned child
@@ -59,14 +61,50 @@ def _feed_code(hash: Any, code: types.CodeType) -> None:
             hash.update(repr(constant).encode("utf-8", "surrogatepass"))
 
 
-def _code_digest(function: Any) -> str:
-    """Of what the function does: edited, or another of the name, it has other results."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+def _feed_function(hash: Any, function: Any) -> None:
+    """What it does; TypeError where an object is part of it that has no content to hash.
+
+    An instance with ``__call__``, a bound method, a partial: each is of its own object.
+    """
+    state = function
+    if isinstance(function, functools.partial):
+        _feed_function(hash, function.func)
+        state = (function.args, function.keywords)
+    elif isinstance(function, types.MethodType):
+        _feed_function(hash, function.__func__)
+        state = function.__self__
+    elif (inner := inspect.unwrap(function)) is not function:
+        return _feed_function(hash, inner)
+    elif hasattr(function, "__code__"):
+        return _feed_code(hash, function.__code__)
+    elif isinstance(function, types.BuiltinMethodType):
+        state = function.__self__
+    elif hasattr(function, "__qualname__"):  # a class, or a function in C
+        return None
+    if state is None or isinstance(state, types.ModuleType):
+        return None
+    if isinstance(state, type):  # of a class method
+        hash.update(f"{state.__module__}.{state.__qualname__}".encode())
+    else:
+        hash.update(_keys.digest(state, f"a {type(function).__qualname__} of an object"))
+
+
+def identity(function: Any, careful: bool = True) -> str:
+    """Name and digest of a function: edited, or another of the name, it is another.
+
+    `careful`: TypeError where an object without content is part of it; else that is left
+    out.
+    """
     hash = hashlib.blake2b(digest_size=6)
-    if code is not None:
-        _feed_code(hash, code)
-    digest: str = hash.hexdigest()
-    return digest
+    try:
+        _feed_function(hash, function)
+    except TypeError as error:
+        if careful:
+            raise TypeError(
+                f"memoize: {error}, so its results cannot be told from those of another: "
+                "memoize a function, or say by version= which one it is"
+            ) from None
+    return f"{_function_name(function)}#{hash.hexdigest()}"
 
 
 def _absolute(path: str) -> str:
@@ -106,16 +144,15 @@ class Memoized:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("memoize: a generator gives no table")
         functools.update_wrapper(self, function)
-        name = _function_name(function)
         self._signature = _signature(function)
         _check_ignored(self._signature, ignored)
         self._store = store
         self._make_key = key
         self._ignored = ignored
-        self._prefix = f"{name}#{_code_digest(function)}"
+        self._prefix = identity(function, careful=version is None)
         if version is not None:
             self._prefix += f"@{version}"
-        self._tag = f"memoize:{name}"
+        self._tag = f"memoize:{_function_name(function)}"
         self._policy = policy._replace(tags=(*policy.tags, self._tag.encode()))
         self._counts = Counts()
 

@@ -252,13 +252,23 @@ class Computing(Values):
             Names of parameters that do not count, such as ``self`` or a connection.
         version : str or int, optional
             Part of the key: change it when what the function calls or closes over does
-            something else. Its own code is part of the key too.
+            something else. Its own code is part of the key too, and so is the object of a
+            bound method and what a partial holds; if that cannot be hashed, say here
+            which one it is.
 
         Returns
         -------
         Memoized
             Callable as the function is; with ``cache_clear``, ``cache_key``,
             ``cache_info`` and ``__wrapped__``.
+
+        Raises
+        ------
+        TypeError
+            It is a generator; or an object is part of it that has no content to hash, and
+            there is no `version`.
+        ValueError
+            `ignore` names no parameter; `ttl`, `stale` or `timeout` is no duration.
 
         Examples
         --------

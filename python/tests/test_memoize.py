@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import decimal
+import functools
 import inspect
 import os
 import pickle
@@ -224,6 +225,57 @@ def test_a_long_name_and_a_builtin(cache: framecache.Cache) -> None:
     assert g({"x": [1]}).equals(pa.table({"x": [1]}))
     assert g({"x": [1]}).equals(g({"x": [1]}))
     assert g.cache_info()["computed"] == 1
+
+
+class Times:
+    """A callable of an object, or a method of one: what it does depends on `factor`."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def __call__(self, n: int) -> pa.Table:
+        return made(n * self.factor)
+
+    @classmethod
+    def twice(cls, n: int) -> pa.Table:
+        return made(n * 2)
+
+
+def test_partials_are_told_apart_by_what_they_hold(cache: framecache.Cache) -> None:
+    def product(a: int, b: int) -> pa.Table:
+        return made(a * b)
+
+    def total(a: int, b: int) -> pa.Table:
+        return made(a + b)
+
+    partials = [
+        functools.partial(product, 3),
+        functools.partial(product, 4),
+        functools.partial(total, 3),
+        functools.partial(functools.partial(total), b=4),
+    ]
+    found = [cache.memoize(one)(5)["x"][0].as_py() for one in partials]
+    assert found == ["15", "20", "8", "9"]
+    again = cache.memoize(functools.partial(product, 3))
+    again(5)
+    assert again.cache_info() == {"hits": 1, "misses": 0, "stale_hits": 0, "computed": 0}
+
+
+def test_what_is_of_an_object_needs_a_version(cache: framecache.Cache) -> None:
+    for of_object in (Times(2), Times(2).__call__, functools.partial(Times(2))):
+        with pytest.raises(TypeError, match=r"Times has no content to hash.*version="):
+            cache.memoize(of_object)
+    two, three = (cache.memoize(Times(n), version=n) for n in (2, 3))
+    assert [f(7)["x"][0].as_py() for f in (two, three)] == ["14", "21"]
+    assert cache.memoize(Times.twice)(7).num_rows == 1  # the class is known by its name
+
+
+def test_methods_of_objects_with_content_are_told_apart_by_it(
+    cache: framecache.Cache,
+) -> None:
+    one, two = ({"a": made(n)} for n in (1, 2))
+    assert cache.memoize(one.get)("a")["x"][0].as_py() == "1"
+    assert cache.memoize(two.get)("a")["x"][0].as_py() == "2"
 
 
 def test_coroutine_functions(cache: framecache.Cache) -> None:
