@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from .. import _settings
 from .._cache import Cache
-from .._errors import ConflictError, Error, NeverExisted
+from .._errors import ConflictError, Error, MissError, NeverExisted
 from .._frame import Frame
 from .._kinds import is_table
 from ._token import directory_tag
@@ -40,7 +40,9 @@ class Backing(Protocol):
 
     def has(self, key: bytes) -> bool: ...
 
-    def retire(self, key: bytes, grace: float) -> None: ...
+    def generation(self, key: bytes) -> int: ...  # another when it is put again
+
+    def retire(self, key: bytes, grace: float, now: float) -> None: ...
 
     def frame(self, key: bytes) -> Frame: ...
 
@@ -69,16 +71,26 @@ class FrameBacking:
     def has(self, key: bytes) -> bool:
         return (_VALUE + text_of(key)) in self.cache
 
+    def generation(self, key: bytes) -> int:
+        """Which of the values that there were under the key; 0: it is not there."""
+        try:
+            return int(self.cache.info(_VALUE + text_of(key))["sequence"])
+        except MissError:
+            return 0
+
     def frame(self, key: bytes) -> Frame:
         return self.cache[_VALUE + text_of(key)]
 
-    def retire(self, key: bytes, grace: float) -> None:
+    def retire(self, key: bytes, grace: float, now: float) -> None:
         """Leave it its last `grace` seconds, for callbacks that are under way."""
         name = _VALUE + text_of(key)
-        if grace > 0:
-            self.cache.touch(name, grace)
-        else:
+        if grace <= 0:
             self.cache.delete(name)
+            return
+        with contextlib.suppress(MissError):
+            expires = self.cache.info(name)["expires"]
+            if expires is None or expires > now + grace:  # it may not live longer for it
+                self.cache.touch(name, grace)
 
 
 class ForeignBacking:
@@ -126,7 +138,12 @@ class ForeignBacking:
             "only frames can be read from the browser"
         )
 
-    def retire(self, key: bytes, grace: float) -> None:
+    def generation(self, key: bytes) -> int:
+        """0: these caches do not say."""
+        return 0
+
+    def retire(self, key: bytes, grace: float, now: float) -> None:
+        """Delete it."""
         delete = getattr(self.cache, "delete", None)
         if delete is not None:  # those of dash-extensions need not have it
             delete("dash-" + text_of(key))
@@ -158,11 +175,14 @@ class Slots:
             options = _settings.put_options(ttl, expect=expect)
             try:
                 columns = [_marker(text) for text in [key.hex(), *waiting]]
-                self._home._put_columns(name, options, columns, 0, _NO_METADATA).release()
+                with self._home._put_columns(
+                    name, options, columns, 0, _NO_METADATA
+                ) as made:
+                    now = made._info["created"]
             except ConflictError:
                 continue
             for old in due:
-                backing.retire(old, self._grace)
+                backing.retire(old, self._grace, now)
                 self._retire_note(old)
             return
 

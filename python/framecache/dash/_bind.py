@@ -19,6 +19,7 @@ from dash import _callback as dash_callback
 from dash._callback_context import context_value
 from dash.background_callback.managers import BaseBackgroundCallbackManager
 
+from .. import _memoize
 from . import _memo, _recompute, _store
 from ._call import Call
 from ._plan import Defaults, Plan
@@ -35,6 +36,8 @@ class Bound:
     ----------
     identity : str
         Names it, the same in every process.
+    memo_identity : str
+        The same, and its code: edited, it computes anew.
     """
 
     known: ClassVar[dict[str, Bound]] = {}  # by identity, for what is computed again
@@ -43,6 +46,9 @@ class Bound:
         self.function = function
         self.plan = plan
         self.identity = plan.identity(function)
+        self.memo_identity = ""
+        if plan.memoize:
+            self.memo_identity = f"{_memoize.identity(function)} {self.identity}"
         Bound.known[self.identity] = self
 
     def begin(self) -> Call | None:

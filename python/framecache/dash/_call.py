@@ -14,6 +14,8 @@ from ._serverside import Serverside
 from ._store import Place, Store, is_token
 
 Trail = tuple[Any, ...]  # indices and names, from what the callback returned to a value
+_INSIDE = (str, list, tuple, dict)  # where a token may stand
+_OUTSIDE = (Serverside, list, tuple, dict)  # where a Serverside may
 
 
 class Call:
@@ -40,11 +42,17 @@ class Call:
         if kind is str:
             return fetch(value) if is_token(value) else value
         if kind is list or kind is tuple:
-            made = [self.resolve(item, fetch) for item in value]
+            made = [
+                self.resolve(item, fetch) if isinstance(item, _INSIDE) else item
+                for item in value
+            ]
             same = all(new is old for new, old in zip(made, value, strict=True))
             return value if same else kind(made)
         if isinstance(value, dict):
-            fresh = {name: self.resolve(item, fetch) for name, item in value.items()}
+            fresh = {
+                name: self.resolve(item, fetch) if isinstance(item, _INSIDE) else item
+                for name, item in value.items()
+            }
             same = all(fresh[name] is item for name, item in value.items())
             return value if same else fresh
         return value
@@ -75,6 +83,8 @@ class Call:
             return value
         made = [
             self.keep(value[part], *_descend(spec, path, part), (*trail, part))
+            if isinstance(value[part], _OUTSIDE)
+            else value[part]
             for part in parts
         ]
         if all(new is value[part] for new, part in zip(made, parts, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dash import NoUpdate
 
 from .._errors import MissError
+from . import _recompute
 from ._call import Call
 from ._serverside import Serverside
 from ._store import Keep, Place
+from ._token import stand_in
 
 if TYPE_CHECKING:
     from ._bind import Bound
@@ -37,7 +40,7 @@ class _Memo:
         given, named = plan.arguments(args, kwargs)
         self._key = plan.memo_key(
             call,
-            this.identity,
+            this.memo_identity,
             *(call.resolve(x, self._name) for x in (given[first:], named)),
         )
 
@@ -53,10 +56,12 @@ class _Memo:
         """A token's value by name: tokens differ, though the value be the same."""
         call = self._call
         found = call.store.locate(token, call.session, call.holder(token))
-        return "value " + found.token.key.hex()
+        key = found.token.key
+        return stand_in(f"{key.hex()}-{found.backing.generation(key)}")
 
     def _how(self, index: int) -> Keep:
-        name = hashlib.sha256((self._key or b"") + bytes([index % 256])).digest()[:16]
+        number = index.to_bytes(4, "big")
+        name = hashlib.sha256((self._key or b"") + number).digest()[:16]
         return (self._this.plan.kept(index) or Keep(bound=False))._replace(name=name)
 
     def keep(self, value: Any) -> bool:
@@ -72,7 +77,17 @@ class _Memo:
             backing = self._call.store.registry.of(how.cache)
             assert how.name is not None
             backing.put(how.name, output, how.ttl)
+        if self._call.store.on_miss == "recompute":
+            self._note()
         return True
+
+    def _note(self) -> None:
+        """How the values were made, for who finds one gone."""
+        call, plan = self._call, self._this.plan
+        kept = [index for index in range(plan.count) if plan.kept(index) is not None]
+        call.kept = [(self._output(index), plan.trail(index)) for index in kept]
+        _recompute.note(call, self._this.identity, self._args, self._kwargs)
+        call.kept = []
 
     def outputs(self) -> list[Any]:
         """Tokens, or plain values, for what is kept; raises MissError."""
@@ -114,9 +129,10 @@ def reuse(
     for last in (False, True):
         try:
             call.store.cache.get_or_compute(memo.name, fill)
-            return memo.value(memo.outputs())
         except _NotKept as plain:
             return this.finish(call, plain.value, args, kwargs)
+        try:
+            return memo.value(memo.outputs())
         except MissError:
             memo.forget()
             if last:
@@ -130,17 +146,19 @@ async def reuse_async(
     """As `reuse`, for a coroutine function."""
     memo = _Memo(this, call, args, kwargs)
     if not memo.possible:
-        return this.finish(call, await compute(), args, kwargs)
+        value = await compute()
+        return await asyncio.to_thread(this.finish, call, value, args, kwargs)
 
     async def fill() -> bool:
-        return memo.keep(await compute())
+        return await asyncio.to_thread(memo.keep, await compute())
 
     for last in (False, True):
         try:
             await call.store.cache.aget_or_compute(memo.name, fill)
-            return memo.value(memo.outputs())
         except _NotKept as plain:
-            return this.finish(call, plain.value, args, kwargs)
+            return await asyncio.to_thread(this.finish, call, plain.value, args, kwargs)
+        try:
+            return memo.value(await asyncio.to_thread(memo.outputs))
         except MissError:
             memo.forget()
             if last:

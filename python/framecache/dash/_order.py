@@ -111,7 +111,7 @@ def _sorted(keys: Numbers, down: bool) -> Numbers:
     low, high = int(keys.min()), int(keys.max())
     if high - low >= _LONG:
         return np.argsort(~keys if down else keys, kind="stable")
-    # A difference may be beyond the signed type: it wraps round, and unsigned it is right.
+    # A difference may wrap round in the signed type: as unsigned it is right.
     near = (keys - keys.dtype.type(low)).view(f"u{keys.itemsize}").astype(np.uint32)
     if down:
         near = np.uint32(high - low) - near

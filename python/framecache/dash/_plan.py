@@ -185,6 +185,12 @@ class Plan:
     def kept(self, index: int) -> Keep | None:
         return self._kept[index]
 
+    def trail(self, index: int) -> tuple[Any, ...]:
+        """Where an output stands in what the function returns: indices and names."""
+        found = _trail(self.indices, index)
+        assert found is not None
+        return found
+
     @property
     def count(self) -> int:
         return len(self._kept)
@@ -203,6 +209,17 @@ def _triggers(indices: Any, flat: Sequence[Any]) -> frozenset[Any]:
         for name, index in pairs
         if isinstance(index, int) and isinstance(flat[index], Trigger)
     )
+
+
+def _trail(indices: Any, wanted: int) -> tuple[Any, ...] | None:
+    if isinstance(indices, int):
+        return () if indices == wanted else None
+    pairs = indices.items() if isinstance(indices, dict) else enumerate(indices)
+    for part, inner in pairs:
+        found = _trail(inner, wanted)
+        if found is not None:
+            return (part, *found)
+    return None
 
 
 def _kept_output(

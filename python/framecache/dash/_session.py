@@ -130,7 +130,7 @@ def _install_flask(app: Dash) -> None:
         if valid(request.cookies.get(COOKIE)) is None and _wanted(
             app, request.method, request.path, response.content_type or ""
         ):
-            proto = request.headers.get("X-Forwarded-Proto", request.scheme)
+            proto = _outermost(request.headers.get("X-Forwarded-Proto", request.scheme))
             response.set_cookie(
                 COOKIE,
                 secrets.token_urlsafe(24),
@@ -177,12 +177,19 @@ class _Middleware:
         return give
 
     def _cookie(self, scope: Scope) -> str:
-        proto = _header(scope["headers"], b"x-forwarded-proto") or scope.get("scheme")
+        proto = _outermost(
+            _header(scope["headers"], b"x-forwarded-proto") or scope.get("scheme", "")
+        )
         secure = "; Secure" if proto == "https" else ""
         return (
             f"{COOKIE}={secrets.token_urlsafe(24)}; HttpOnly; SameSite=Lax; "
             f"Path={_cookie_path(self._dash)}{secure}"
         )
+
+
+def _outermost(protocols: str) -> str:
+    """The browser's own protocol, of those that a row of proxies has listed."""
+    return protocols.partition(",")[0].strip().lower()
 
 
 def _header(headers: Any, name: bytes) -> str:

@@ -188,7 +188,11 @@ def test_the_cookie_is_no_scripts_and_no_other_sites() -> None:
     assert "SameSite=Lax" in given
     assert "Secure" not in given
     assert "Set-Cookie" not in client.get("/").headers  # once
-    for headers, base in (({}, "https://x/"), ({"X-Forwarded-Proto": "https"}, None)):
+    for headers, base in (
+        ({}, "https://x/"),
+        ({"X-Forwarded-Proto": "https"}, None),
+        ({"X-Forwarded-Proto": "HTTPS, http"}, None),  # a row of proxies
+    ):
         fresh = new_app().server.test_client()
         reply = fresh.get("/", headers=headers, base_url=base)
         assert "Secure" in reply.headers["Set-Cookie"]

@@ -465,6 +465,22 @@ def test_after_the_grace_the_miss_says_so(cache: framecache.Cache) -> None:
     assert len(values(cache)) == 1
 
 
+def test_a_replaced_value_lives_no_longer_for_its_grace(
+    cache: framecache.Cache,
+) -> None:
+    app = new_app(cache, grace=60)
+
+    @app.callback(Output("store", "data"), Input("btn", "n_clicks"))
+    def query(clicks: int) -> Any:
+        return Serverside(FRAME, ttl=5 if clicks == 1 else 500)
+
+    tab = Tab(app)
+    for clicks in (1, 2, 3):
+        tab.get("store.data", {"btn.n_clicks": clicks})
+    lives = [i["expires"] - i["created"] for i in cache.infos("dash/value/")]
+    assert sorted(lives) == pytest.approx([5, 60, 500], abs=4)
+
+
 def test_many_clicks_leave_one_value(cache: framecache.Cache) -> None:
     tab = Tab(store_app(lambda n: [n], cache, grace=0))
     for n in range(20):
