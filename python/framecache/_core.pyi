@@ -79,6 +79,7 @@ class Frame:
     _info: dict[str, Any]
     _released: bool
     _first: int
+    _after: int
     _table: int
     _memo: object
     def release(self) -> None: ...

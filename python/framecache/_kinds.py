@@ -28,7 +28,9 @@ def kind_of(value: Any) -> tuple[str | None, Any]:
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is not None and isinstance(value, pyarrow.RecordBatch):
         return "pyarrow.batch", value
-    if pyarrow is not None and isinstance(value, pyarrow.Table):
+    if pyarrow is not None and isinstance(
+        value, (pyarrow.Table, pyarrow.RecordBatchReader)
+    ):
         ours = b"framecache" in (value.schema.metadata or {})
         return ("pyarrow" if ours else None), value  # was pandas once, and is no more
     return None, value

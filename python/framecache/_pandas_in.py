@@ -219,6 +219,7 @@ def _add_index(writer: _Writer, index: pd.Index[Any], names: list[str]) -> list[
             field = f"__index_level_{number}__"
         while field in taken:
             field += "_"
+        _check_text([field])
         taken.add(field)
         writer.add(_text(level.name), field, level)
         fields.append(field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def _part_of_range(frame: Frame, bounds: Any, name: Any) -> pd.Index[Any] | None
 
     whole = range(*bounds)
     rows, first = frame.rows, frame._first
-    if first + rows > len(whole):  # other rows than were described
+    if first + rows + frame._after != len(whole):  # other rows than were described
         return None
     part = whole if rows == len(whole) else whole[first : first + rows]
     return pd.RangeIndex.from_range(part, name=name)
@@ -157,7 +158,7 @@ def dataframe(
     labels = _labels(reader, [names[position] for position in shown])
     result = _assemble(arrays, index, labels)
     if meta.attributes:
-        result.attrs = dict(meta.attributes)
+        result.attrs = deepcopy(meta.attributes)  # what is remembered stays
     if meta.own.get("unique_labels"):
         result.flags.allows_duplicate_labels = False
     return result

@@ -32,6 +32,7 @@ typedef struct core_frame {
     PyObject_HEAD core_state *state;
     fc_frame *frame;
     int64_t first;   /* row 0 is this row of the frame as it was put */
+    int64_t after;   /* and so many rows of that are behind the last one */
     int64_t table;   /* 0, or which table inside of a value this is */
     bool is_private; /* its columns may be written to */
     PyObject *memo;  /* of the Python half: what it has read from the schema */

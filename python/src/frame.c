@@ -270,6 +270,7 @@ static PyObject *derived(core_frame *self, fc_frame *frame, int64_t first) {
     PyObject *result = core_frame_new(self->state, frame, first);
 
     if (result) {
+        frame_of(result)->after = self->after;
         frame_of(result)->is_private = self->is_private;
         frame_of(result)->table = self->table;
     }
@@ -309,14 +310,18 @@ out:
 static PyObject *frame_slice(PyObject *op, PyObject *args) {
     core_frame *self = frame_of(op);
     long long first, rows;
+    PyObject *result;
     fc_frame *frame;
+    fc_info info;
     fc_error error;
 
-    if (!PyArg_ParseTuple(args, "LL", &first, &rows) || !held(self))
+    if (!PyArg_ParseTuple(args, "LL", &first, &rows) || info_read(self, &info))
         return NULL;
     if (fc_frame_slice(self->frame, first, rows, &frame, &error))
         return core_raise(self->state, &error, NULL);
-    return derived(self, frame, self->first + first);
+    if ((result = derived(self, frame, self->first + first)))
+        frame_of(result)->after += info.rows - first - rows;
+    return result;
 }
 
 static PyObject *frame_private(PyObject *op, PyObject *unused) {
@@ -347,9 +352,11 @@ static PyObject *frame_nested(PyObject *op, PyObject *number) {
         return NULL;
     if (fc_frame_nested(self->frame, index, &frame, &error))
         return core_raise(self->state, &error, NULL);
-    if ((result = derived(self, frame, 0)))
+    if ((result = derived(self, frame, 0))) {
+        frame_of(result)->after = 0;
         frame_of(result)->table =
             (int64_t)((uint64_t)self->table * 65536u + (uint64_t)index + 1);
+    }
     return result;
 }
 
@@ -580,6 +587,7 @@ static PyGetSetDef frame_getset[] = {
 
 static PyMemberDef frame_members[] = {
     {"_first", T_LONGLONG, offsetof(core_frame, first), READONLY, NULL},
+    {"_after", T_LONGLONG, offsetof(core_frame, after), READONLY, NULL},
     {"_table", T_LONGLONG, offsetof(core_frame, table), READONLY, NULL},
     {"_memo", T_OBJECT, offsetof(core_frame, memo), 0, NULL},
     {0},

@@ -159,6 +159,20 @@ def test_index_round_trips(cache: framecache.Cache, kind: str) -> None:
         assert_frame_equal(stored.to_pandas(), frame.head(0))
 
 
+def test_a_range_is_not_the_index_of_other_rows(cache: framecache.Cache) -> None:
+    frame = pd.DataFrame({"x": range(10)}, index=pd.RangeIndex(10, 20))
+    keep = pa.array([n % 3 == 0 for n in range(10)])
+    with cache.put("k", frame) as stored:
+        tables = [pa.table(stored).filter(keep), pa.table(stored.slice(4, 3))]
+    for table in tables:
+        with cache.put("t", table) as stored:
+            assert_frame_equal(stored.to_pandas(), table.to_pandas())
+            assert_frame_equal(stored.slice(1).to_pandas(), table[1:].to_pandas())
+        reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+        with cache.put("t", reader) as stored:
+            assert stored.to_value().equals(table)
+
+
 def test_index_named_as_a_column(cache: framecache.Cache) -> None:
     frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index([3, 4], name="x"))
     with cache.put("k", frame) as stored:
@@ -195,6 +209,7 @@ def test_attributes_come_back(cache: framecache.Cache) -> None:
     frame = pd.DataFrame({"x": [1]})
     frame.attrs = {"source": "a file", "n": [1, 2]}
     with cache.put("k", frame) as stored:
+        stored.to_pandas().attrs["n"].append(3)  # nobody else's
         assert stored.to_pandas().attrs == frame.attrs
     frame.attrs = {"source": object()}
     with pytest.raises(TypeError, match="attrs"):

@@ -321,6 +321,8 @@ def test_refused_by_name(cache: framecache.Cache, kind: str) -> None:
         (OddSeries([1]), "OddSeries would come back as a Series"),
         (pd.DataFrame([[1]], columns=[object()]), "its label <object"),
         (pd.DataFrame([[1]], columns=["a\0b"]), "zero byte"),
+        (pd.DataFrame([[1]], index=pd.Index([5], name="a\0b")), "zero byte"),
+        (pd.DataFrame([[1]], index=pd.Index([5], name="\ud800")), "Unicode"),
         (pd.DataFrame([[1]], columns=pd.Index(["\ud800"], dtype=object)), "Unicode"),
         (pd.DataFrame([[1]], columns=pd.Index(["a"], name=object())), "label <object"),
         (pd.DataFrame([[1]], index=pd.Index([1], name=object())), "index's name"),
