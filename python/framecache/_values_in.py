@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
-from ._frame import Frame
+from ._frame import Column, Frame
 from ._kinds import is_table, kind_of
 
 if TYPE_CHECKING:
@@ -199,7 +199,13 @@ def _bytearray(encoder: Encoder, value: bytearray, level: int) -> Any:
 
 
 def _memoryview(encoder: Encoder, value: memoryview, level: int) -> Any:
-    if value.format[-1] in "P" or len(value.format.lstrip("@")) != 1:
+    try:
+        view = memoryview(bytes(value.itemsize))
+        view.cast(value.format)  # type: ignore[call-overload]  # as it is to come back
+        known = not value.format.endswith("P")  # but addresses are not
+    except ValueError:
+        known = False
+    if not known:
         raise Refused(f"a memoryview of format {value.format!r}: use a numpy array")
     shape = list(value.shape or ())
     if 0 in shape and len(shape) > 1:
@@ -379,12 +385,24 @@ def _from_pandas(encoder: Encoder, value: Any, level: int) -> Any:
 def _from_table(encoder: Encoder, value: Any, level: int) -> Any:
     if not is_table(value):
         return None
+    if _is_column(value):
+        raise Refused(f"a {type(value).__qualname__} is a column, and no table")
     try:
         kind, table = _table(value)
     except TypeError as error:
         raise Refused(str(error)) from error
     encoder.tables.append(table)
     return {"table": [kind, len(encoder.tables) - 1]}
+
+
+def _is_column(value: Any) -> bool:
+    """Arrays of Arrow, but for structs: what a table is made of, and by itself none."""
+    if isinstance(value, Column):
+        return value.format != "+s"
+    pa = sys.modules.get("pyarrow")
+    if pa is None or not isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return False
+    return not pa.types.is_struct(value.type)
 
 
 def _table(value: Any) -> tuple[str | None, tuple[Any, ...]]:
@@ -432,10 +450,15 @@ def _as_one(value: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
+_FIGURES = ("Figure", "FigureWidget")
+
+
 def _from_plotly(encoder: Encoder, value: Any, level: int) -> Any:
     basedatatypes = sys.modules.get("plotly.basedatatypes")
     if basedatatypes is None or not isinstance(value, basedatatypes.BaseFigure):
         return None
+    if type(value).__name__ not in _FIGURES or type(value).__module__[:7] != "plotly.":
+        return None  # would come back as its base class
     parts = {"data": value._data, "layout": value._layout}
     if value._frame_objs:
         parts["frames"] = [frame._props for frame in value._frame_objs]

@@ -184,3 +184,14 @@ def test_figures_of_dates_and_categories_come_back(cache: framecache.Cache) -> N
     cache.put_value("k", figure)
     back = cache.get_value("k")
     assert json.loads(back.to_json()) == json.loads(figure.to_json())
+
+
+def test_columns_are_no_tables_and_are_refused_by_their_path(
+    cache: framecache.Cache,
+) -> None:
+    with cache.put("t", pa.table({"x": [1]})) as frame:
+        for column in (pa.array([1, 2]), pa.chunked_array([[1], [2]]), frame["x"]):
+            name = type(column).__name__
+            with pytest.raises(TypeError, match=rf"value\['a'\]: a {name} is a column"):
+                cache.put_value("k", {"a": column})
+    assert "k" not in cache

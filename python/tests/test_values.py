@@ -16,6 +16,7 @@ from typing import Any
 import framecache
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from framecache import _values, _values_in
 from hypothesis import given, settings
@@ -300,6 +301,10 @@ class Nowhere(datetime.tzinfo):
     pass
 
 
+class OddFigure(go.Figure):  # type: ignore[misc]
+    """As plotly-resampler's figures are."""
+
+
 class Text(str):
     __slots__ = ()
 
@@ -317,6 +322,7 @@ class Text(str):
         ([lambda: 1], r"value\[0\]: a builtins\.function"),
         (memoryview(np.zeros((2, 0))), "memoryview of several dimensions"),
         (memoryview(np.zeros(2, dtype=">i4")), "memoryview of format '>i'"),
+        ([OddFigure()], r"value\[0\]: a .*OddFigure cannot be stored"),
         (range(3), "value: a builtins.range"),
         (np.zeros(2, dtype=[("a", object)]), "holds Python objects"),
         (np.array([1, object()], dtype=object), r"value\[1\]: a builtins"),
@@ -332,6 +338,17 @@ def test_what_cannot_be_stored_is_named_by_its_path(
     with pytest.raises(TypeError, match=path):
         cache.put_value("k", value)
     assert cache.get_value("k") == "before"
+
+
+def test_a_memoryview_comes_back_or_is_refused(cache: framecache.Cache) -> None:
+    half = memoryview(np.arange(3, dtype="f2"))  # which not every Python can read
+    try:
+        cache.put_value("k", half)
+    except TypeError as error:
+        assert "memoryview of format 'e'" in str(error)
+        assert "k" not in cache
+    else:
+        assert cache.get_value("k") == half
 
 
 def test_what_contains_itself_is_refused(cache: framecache.Cache) -> None:
