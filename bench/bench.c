@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,6 +43,73 @@ double samples_median(samples *s) {
 void samples_free(samples *s) {
     free(s->values);
     *s = (samples){0};
+}
+
+/* What all but this process had of the processors: in ticks of 10 ms, so over a round. */
+static double others_ns(void) {
+    double ticks[8] = {0}, sum = 0, tick_ns = 1e9 / (double)sysconf(_SC_CLK_TCK);
+    FILE *file = fopen("/proc/stat", "r");
+    struct rusage own;
+
+    bench_must_sys(file && fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0],
+                                  &ticks[1], &ticks[2], &ticks[3], &ticks[4], &ticks[5],
+                                  &ticks[6], &ticks[7]) == 8, "/proc/stat");
+    fclose(file);
+    bench_must_sys(getrusage(RUSAGE_SELF, &own) == 0, "getrusage");
+    for (int i = 0; i < 8; i++)
+        sum += i == 3 || i == 4 ? 0 : ticks[i]; /* idle, or waiting for a disk */
+    return sum * tick_ns -
+           1e9 * (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) -
+           1e3 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
+}
+
+#define UNDISTURBED 0.05
+
+bool rounds_more(rounds *r) {
+    size_t most = sizeof r->of / sizeof *r->of, fine = 0;
+
+    for (size_t i = 0; i < r->count; i++)
+        fine += r->of[i].disturbed <= UNDISTURBED;
+    if (fine >= r->wanted || r->count >= r->most || r->count >= most)
+        return false;
+    r->others_ns = others_ns();
+    r->start_ns = bench_now_ns();
+    return true;
+}
+
+void rounds_add(rounds *r, const double *values, size_t count) {
+    double part = (others_ns() - r->others_ns) / (bench_now_ns() - r->start_ns);
+
+    r->of[r->count].disturbed = part > 0 ? part : 0;
+    memcpy(r->of[r->count++].values, values, count * sizeof *values);
+}
+
+static double limit_of(const rounds *r) {
+    double sorted[32];
+
+    for (size_t i = 0; i < r->count; i++)
+        sorted[i] = r->of[i].disturbed;
+    qsort(sorted, r->count, sizeof *sorted, compare);
+    return r->count ? sorted[(r->count < r->wanted ? r->count : r->wanted) - 1] : 0;
+}
+
+double rounds_median(rounds *r, size_t value) {
+    double limit = limit_of(r), median;
+    samples s = {0};
+
+    limit = limit > UNDISTURBED ? limit : UNDISTURBED;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->of[i].disturbed <= limit)
+            samples_add(&s, r->of[i].values[value]);
+    median = samples_median(&s);
+    samples_free(&s);
+    return median;
+}
+
+void rounds_report(const rounds *r, const char *name) {
+    if (limit_of(r) > UNDISTURBED)
+        fprintf(stderr, "%s: others had %.0f%% of a core in the %zu least disturbed of %zu "
+                "rounds\n", name, 100 * limit_of(r), r->wanted, r->count);
 }
 
 void bench_figure(const char *name, const char *unit, double ours, double theirs,

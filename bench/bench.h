@@ -23,6 +23,26 @@ double samples_percentile(samples *s, double percent); /* sorts; 0 if there are 
 double samples_median(samples *s);
 void samples_free(samples *s);
 
+/* ---- Rounds that others may disturb ---- */
+
+/* A contest that needs both cores goes on until it has as many rounds as it wants in which
+ * other processes (and other guests of the host) had hardly any of the processors' time, or
+ * until it has had its most. Then the least disturbed count. */
+typedef struct rounds {
+    size_t wanted, most; /* set by the contest */
+    size_t count;
+    double others_ns, start_ns; /* when the round began */
+    struct {
+        double disturbed; /* what others had, of one core */
+        double values[8];
+    } of[32];
+} rounds;
+
+bool rounds_more(rounds *r); /* and begins the next one */
+void rounds_add(rounds *r, const double *values, size_t count);
+double rounds_median(rounds *r, size_t value);
+void rounds_report(const rounds *r, const char *name); /* to stderr, if they were disturbed */
+
 /* ---- Figures ---- */
 
 /* Prints {"figure": name, "unit": unit, "framecache": ours, "baseline": theirs,

@@ -1,6 +1,6 @@
 /* A put of 1 GB into a cache that is full of other frames, against the same put where
  * room was made before: what eviction costs, in time and in processor time of the thread
- * that puts.
+ * that puts and of the whole process.
  *
  * The cold tier is on, as it is by default. The frames are of random bits, so that they
  * are dropped; or of numbers that are compressed.
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROWS = 125 * 1000 * 1000, MB_ROWS = 125 * 1000, FULL_MB = 1920, ROUNDS = 3 };
+enum { ROWS = 125 * 1000 * 1000, MB_ROWS = 125 * 1000, FULL_MB = 1920 };
 
 typedef struct contest {
     fc_cache *cache;
@@ -20,7 +20,7 @@ typedef struct contest {
 } contest;
 
 typedef struct cost {
-    double ms, thread_ms;
+    double ms, thread_ms, process_ms;
 } cost;
 
 /* Of a budget of 2 GiB. */
@@ -39,48 +39,58 @@ static void empty(contest *c) {
     bench_must(fc_cache_tick(c->cache, FC_TICK_FULL, NULL, &error), &error, "tick");
 }
 
-static double thread_now_ns(void) {
+static double processor_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
 static cost put(contest *c) {
-    double start = bench_now_ns(), thread_start = thread_now_ns();
+    double process = processor_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double thread = processor_ns(CLOCK_THREAD_CPUTIME_ID), start = bench_now_ns();
     bench_put(c->cache, "large", &c->large);
-    return (cost){(bench_now_ns() - start) / 1e6, (thread_now_ns() - thread_start) / 1e6};
+    return (cost){(bench_now_ns() - start) / 1e6,
+                  (processor_ns(CLOCK_THREAD_CPUTIME_ID) - thread) / 1e6,
+                  (processor_ns(CLOCK_PROCESS_CPUTIME_ID) - process) / 1e6};
 }
 
-static void report(const char *megabytes, const char *what, samples *with,
-                   samples *without) {
+static void report(const char *megabytes, const char *what, rounds *r, size_t first) {
     char name[64];
 
     snprintf(name, sizeof name, "make_room/1GB/%sMB%s", megabytes, what);
-    bench_figure(name, "ms", samples_median(with), samples_median(without),
+    bench_figure(name, "ms", rounds_median(r, first), rounds_median(r, first + 3),
                  "the same put, where room was made before");
 }
 
-static void run(contest *c, const char *megabytes, bool compress) {
-    samples with[2] = {{0}, {0}}, without[2] = {{0}, {0}};
+static void one_round(contest *c, double out[6]) {
+    fill(c);
+    cost full = put(c);
+    empty(c);
+    cost roomy = put(c);
+    empty(c);
+    out[0] = full.ms;
+    out[1] = full.thread_ms;
+    out[2] = full.process_ms;
+    out[3] = roomy.ms;
+    out[4] = roomy.thread_ms;
+    out[5] = roomy.process_ms;
+}
 
-    for (int round = -1; round < ROUNDS; round++) {
-        fill(c);
-        cost full = put(c);
-        empty(c);
-        fill(c); /* so that the same pages have been used */
-        empty(c);
-        cost roomy = put(c);
-        empty(c);
-        if (round < 0)
-            continue;
-        samples_add(&with[0], full.ms);
-        samples_add(&without[0], roomy.ms);
-        samples_add(&with[1], full.thread_ms);
-        samples_add(&without[1], roomy.thread_ms);
+static void run(contest *c, const char *megabytes, bool compress) {
+    rounds r = {.wanted = 5, .most = 9};
+    double figures[6];
+
+    one_round(c, figures); /* warms up */
+    while (rounds_more(&r)) {
+        one_round(c, figures);
+        rounds_add(&r, figures, 6);
     }
-    report(megabytes, compress ? "/compressing" : "", &with[0], &without[0]);
-    if (!compress)
-        report(megabytes, "/thread", &with[1], &without[1]);
+    rounds_report(&r, "make_room");
+    report(megabytes, compress ? "/compressing" : "", &r, 0);
+    if (compress)
+        return;
+    report(megabytes, "/thread", &r, 1);
+    report(megabytes, "/process", &r, 2);
 }
 
 /* What no codec takes anything off. */

@@ -44,6 +44,7 @@ def _make_room(mb: str) -> list[Target]:
     return [
         Target(name, text, "at most", 1.05),
         Target(f"{name}/thread", "... processor time of the thread that puts"),
+        Target(f"{name}/process", "... and of all its threads"),
         Target(f"{name}/compressing", "... and compresses what goes, for 250 ms"),
     ]
 
