@@ -142,7 +142,10 @@ class Source:
         import csv
 
         with open(self.path, newline="", encoding="utf-8-sig", errors="replace") as file:
-            return next(csv.reader(file), [])
+            try:
+                return next(csv.reader(file), [])
+            except csv.Error as error:
+                raise FileError(f"{self.path}: its first line: {error}") from error
 
     def _type(self, name: str, text: str) -> Any:
         try:

@@ -437,6 +437,8 @@ def _digest(value: Any, root: str, by_content: bool) -> bytes:
     except _Refused as refused:
         path = root + "".join(refused.path)
         raise TypeError(f"{path}: {refused}") from refused.__cause__
+    except RecursionError:
+        raise TypeError(f"{root}: contains itself, or is nested too deeply") from None
     return hash.digest()
 
 

@@ -271,7 +271,8 @@ class FrameCache(BaseCache):
 
     def _prune(self) -> int:
         """Delete what is over the threshold, and a bit; by how much it is over then."""
-        infos = list(self._cache.infos(self._prefix()))
+        tag = self._tag()  # another's prefix may begin with ours
+        infos = [i for i in self._cache.infos(self._prefix()) if tag in i["tags"]]
         over = len(infos) - self._threshold
         if over <= 0:
             return over

@@ -170,6 +170,7 @@ def test_a_csv_column_that_turns_out_otherwise_is_named_with_its_remedy(
         (["load", "broken.arrow", "k"], "broken.arrow: "),
         (["load", "cut.arrows", "k"], "cut.arrows: "),
         (["load", "ragged.csv", "k"], "ragged.csv: "),
+        (["load", "line.csv", "k"], "line.csv: its first line: field larger"),
         (["load", "ok.csv", "k", "--type", "z=string"], "column 'z'; there are 'a', 'b'"),
         (["load", "ok.csv", "k", "--type", "a=strange"], "--type a=strange: no type"),
         (["load", "ok.csv", "k", "--ttl", "soon"], "'soon' is no duration"),
@@ -192,6 +193,7 @@ def test_what_cannot_be_done_is_said_in_a_line_and_changes_nothing(
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "ok.csv").write_text("a,b\n1,2\n")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n1\n")
+    (tmp_path / "line.csv").write_text("x" * 200_000)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1" + b"x" * 50)
     (tmp_path / "broken.arrow").write_bytes(b"x" * 50)
     write_stream(TABLE, tmp_path / "cut.arrows")

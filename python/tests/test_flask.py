@@ -267,6 +267,16 @@ def test_beyond_the_threshold_the_unused_go(make: Make) -> None:
     assert set(range(20, 28)) <= set(left)
 
 
+def test_the_threshold_is_of_ones_own_prefix(make: Make) -> None:
+    theirs, mine = make(key_prefix="app_", threshold=0), make(threshold=10)
+    for number in range(30):
+        theirs.set(str(number), number)
+    for number in range(40):
+        mine.set(str(number), number)
+    assert [theirs.get(str(number)) for number in range(30)] == list(range(30))
+    assert 1 <= sum(mine.has(str(number)) for number in range(40)) <= 11
+
+
 def test_no_threshold(make: Make) -> None:
     c = make(threshold=0)
     assert len(c.set_many({str(n): n for n in range(600)})) == 600

@@ -238,3 +238,10 @@ def test_a_released_frame_has_no_hash(cache: framecache.Cache) -> None:
     frame.release()
     with pytest.raises(framecache.ClosedError, match="released"):
         frame.content_hash()
+
+
+def test_what_contains_itself_has_no_hash() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(TypeError, match="value: contains itself"):
+        framecache.content_hash(loop)

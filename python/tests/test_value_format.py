@@ -78,3 +78,14 @@ def test_buffers_stand_where_the_format_says(cache: framecache.Cache) -> None:
     assert row["buffers"] == (small + bytes(63)) * 2
     assert row["buffer 0"] == large
     assert row["table 0"] == [{"x": 1}, {"x": 2}]
+
+
+def test_a_memoryview_comes_back_or_is_refused(cache: framecache.Cache) -> None:
+    half = memoryview(np.arange(3, dtype="f2"))  # which not every Python can read
+    try:
+        cache.put_value("k", half)
+    except TypeError as error:
+        assert "memoryview of format 'e'" in str(error)
+        assert "k" not in cache
+    else:
+        assert cache.get_value("k") == half

@@ -340,17 +340,6 @@ def test_what_cannot_be_stored_is_named_by_its_path(
     assert cache.get_value("k") == "before"
 
 
-def test_a_memoryview_comes_back_or_is_refused(cache: framecache.Cache) -> None:
-    half = memoryview(np.arange(3, dtype="f2"))  # which not every Python can read
-    try:
-        cache.put_value("k", half)
-    except TypeError as error:
-        assert "memoryview of format 'e'" in str(error)
-        assert "k" not in cache
-    else:
-        assert cache.get_value("k") == half
-
-
 def test_what_contains_itself_is_refused(cache: framecache.Cache) -> None:
     loop: list[Any] = [1]
     loop.append({"again": (loop,)})
