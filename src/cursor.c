@@ -213,8 +213,7 @@ int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count, fc_error
 
 static bool has_tag(const fc_cursor *cursor, const fc__manifest *m, fc_bytes tag) {
     fc_bytes tags[FC__MAX_TAGS];
-    if (m->tag_count > FC__MAX_TAGS ||
-        !fc__tags_read(cursor->tags, sizeof cursor->tags, m->tag_count, tags))
+    if (!fc__tags_read(cursor->tags, sizeof cursor->tags, m->tag_count, tags))
         return false;
     for (uint32_t i = 0; i < m->tag_count; i++)
         if (tags[i].size == tag.size && !memcmp(tags[i].data, tag.data, tag.size))

@@ -32,15 +32,18 @@ static bool within(uint64_t offset, uint64_t bytes, uint64_t limit) {
     return offset <= limit && bytes <= limit - offset;
 }
 
+/* What is used of it without its checksum, too. */
+static bool is_envelope(const fc__manifest *m) {
+    return m->magic == FC__MANIFEST_MAGIC && m->version == FC__MANIFEST_VERSION &&
+           m->header_bytes == sizeof *m && m->key_bytes >= 1 &&
+           m->key_bytes <= FC__KEY_BYTES && m->tag_count <= FC__MAX_TAGS;
+}
+
 bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
-    return bytes >= sizeof *m && m->magic == FC__MANIFEST_MAGIC &&
-           m->version == FC__MANIFEST_VERSION && m->header_bytes == sizeof *m &&
-           m->committed <= 1 &&
-           m->key_bytes >= 1 && m->key_bytes <= FC__KEY_BYTES &&
+    return bytes >= sizeof *m && is_envelope(m) && m->committed <= 1 &&
            m->segment_count <= FC__MAX_SEGMENTS && m->segments_offset % 8 == 0 &&
            m->segments_offset >= sizeof *m + m->key_bytes &&
            within(m->segments_offset, m->segment_count * 8ull, bytes) &&
-           m->tag_count <= FC__MAX_TAGS &&
            fc__tags_read((const uint8_t *)(m + 1) + m->key_bytes,
                          m->segments_offset - sizeof *m - m->key_bytes, m->tag_count,
                          NULL) &&
@@ -329,8 +332,7 @@ int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *k
     if (fc__os_lease(fd, FC__SHARED) == 0) {
         ssize_t got = fc__os_read(fd, &head, sizeof head, 0);
         const fc__manifest *m = &head.manifest;
-        if (got >= (ssize_t)sizeof *m && m->magic == FC__MANIFEST_MAGIC &&
-            is_frame_of(cache, m, word) && m->key_bytes <= FC__KEY_BYTES &&
+        if (got >= (ssize_t)sizeof *m && is_envelope(m) && is_frame_of(cache, m, word) &&
             (size_t)got >= sizeof *m + m->key_bytes) {
             memcpy(out, m, sizeof *m);
             memcpy(key, head.key, m->key_bytes);

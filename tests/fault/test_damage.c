@@ -291,6 +291,41 @@ static void every_flipped_byte_of_a_big_frames_manifest_is_found_out(void **stat
     flip_each_byte(ROWS, 0, sizeof(fc__manifest) + 64, 1);
 }
 
+/* A walk reads envelope, key and tags without the checksum. */
+static void a_walk_over_a_damaged_envelope_skips_it(void **state) {
+    static const struct {
+        size_t at;
+        uint32_t value;
+    } damage[] = {{offsetof(fc__manifest, tag_count), 6000},
+                  {offsetof(fc__manifest, tag_count), FC__MAX_TAGS + 1},
+                  {offsetof(fc__manifest, key_bytes), 0},
+                  {offsetof(fc__manifest, key_bytes), FC__KEY_BYTES + 1},
+                  {offsetof(fc__manifest, version), FC__MANIFEST_VERSION + 1}};
+    char ones[FC__TAGS_BYTES];
+    fc_info info = {.size = sizeof info};
+    fc_cursor *cursor;
+    uint64_t count;
+    (void)state;
+
+    memset(ones, 1, sizeof ones); /* as tags: one of a byte in each two */
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        fc_cache *cache = open_in(private_dir_again());
+        must_put(cache, "key", 3700, 1);
+        int fd = open_frame_file(cache, "key", -1);
+        assert_true(pwrite(fd, ones, sizeof ones, sizeof(fc__manifest) + 3) > 0);
+        assert_int_equal(
+            pwrite(fd, &damage[i].value, sizeof(uint32_t), (off_t)damage[i].at), 4);
+        close(fd);
+        assert_int_equal(fc_cursor_open(cache, fc_str(""), &cursor, NULL), 0);
+        assert_int_equal(fc_cursor_next(cursor, &info, NULL), FC_DONE);
+        fc_cursor_close(cursor);
+        assert_int_equal(fc_delete_tag(cache, fc_str("\x01"), &count, NULL), 0);
+        assert_int_equal(count, 0);
+        must_be_dropped(cache, "key", (long)damage[i].at);
+        fc_cache_close(cache);
+    }
+}
+
 static void frame_marked_dead_is_never_served(void **state) {
     fc_cache *cache = open_in(private_dir_again());
     uint32_t mark = 1;
@@ -477,6 +512,7 @@ int main(void) {
         cmocka_unit_test(damaged_control_is_not_made_anew_under_others),
         cmocka_unit_test(every_flipped_byte_of_a_manifest_is_found_out),
         cmocka_unit_test(every_flipped_byte_of_a_big_frames_manifest_is_found_out),
+        cmocka_unit_test(a_walk_over_a_damaged_envelope_skips_it),
         cmocka_unit_test(frame_marked_dead_is_never_served),
         cmocka_unit_test(truncated_manifest_is_found_out),
         cmocka_unit_test(missing_manifest_is_found_out),
