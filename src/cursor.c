@@ -135,7 +135,7 @@ static int fail_peek(fc_cursor *cursor, int status, fc_error *error) {
 
 int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
     fc__manifest m;
-    bool leased;
+    bool leased = false;
     place at;
     if (!info || info->size < offsetof(fc_info, sequence))
         return fc__fail(error, FC_E_INVALID, "fc_info.size: set it to sizeof the struct");
@@ -145,11 +145,13 @@ int fc_cursor_next(fc_cursor *cursor, fc_info *info, fc_error *error) {
                         "it");
     if (atomic_load(&cursor->cache->closed))
         return fc__fail(error, FC_E_CLOSED, "the cache was closed");
-    if (!cursor->looked)
+    bool asked = info->size > offsetof(fc_info, leased);
+    if (asked && !cursor->looked) {
         cursor->leased =
             fc__os_leased_inodes(cursor->cache->frames, &cursor->leased_count);
-    cursor->looked = true;
-    int status = next_match(cursor, &at, &m, &leased);
+        cursor->looked = true;
+    }
+    int status = next_match(cursor, &at, &m, asked ? &leased : NULL);
     if (status < 0)
         return fail_peek(cursor, status, error);
     if (!status) {

@@ -4,6 +4,7 @@
 #include "os_procs.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,9 @@ typedef struct search {
     held *holds;
     size_t hold_count, hold_room;
     int64_t pid;
+    int status; /* not 0: no memory, or what `each` has returned */
+    uint64_t device; /* of this cache's files; other caches have such paths and inodes, too */
+    bool any_device; /* it cannot be told */
     char prefix[4200]; /* of the paths in this cache's frames/ */
 } search;
 
@@ -77,7 +81,7 @@ static int by_record(const void *a, const void *b) {
 
 static int list_frames(search *s, fc_error *error) {
     fc_cursor *cursor;
-    fc_info info = {.size = sizeof info};
+    fc_info info = {.size = offsetof(fc_info, leased)}; /* which it need not look for */
     int status = fc_cursor_open(s->cache, (fc_bytes){"", 0}, &cursor, error);
     while (!status && !(status = fc_cursor_next(cursor, &info, error)))
         status = add_live(s, &info, error);
@@ -97,11 +101,10 @@ static const live *find_live(const search *s, const held *hold) {
 
 /* ---- The processes ---- */
 
-/* What the process that was looked at holds. */
-static int tell(search *s) {
+/* What the process that was looked at holds. False: enough. */
+static bool tell(search *s) {
     char command[256];
-    int status = 0;
-    for (size_t i = 0; i < s->hold_count && !status; i++) {
+    for (size_t i = 0; i < s->hold_count && !s->status; i++) {
         const held *hold = &s->holds[i];
         const live *frame = find_live(s, hold);
         if (!hold->inode || (!frame && !hold->ours))
@@ -113,10 +116,10 @@ static int tell(search *s) {
                             .bytes = frame ? frame->bytes : hold->bytes};
         if (frame)
             holder.key = (fc_bytes){frame->key, frame->key_bytes};
-        status = s->each(s->context, &holder);
+        s->status = s->each(s->context, &holder);
     }
     s->hold_count = 0;
-    return status;
+    return !s->status;
 }
 
 static held *hold_of(search *s, uint32_t record, bool ours) {
@@ -148,26 +151,26 @@ static bool parse_path(const char *path, uint32_t *record, int64_t *segment) {
     return fc__parse_name(copy, record, segment);
 }
 
-static int visit(void *context, int64_t pid, const fc__mapped *map) {
+static bool visit(void *context, int64_t pid, const fc__mapped *map) {
     search *s = context;
     uint32_t record;
     int64_t segment;
-    if (pid != s->pid) {
-        int status = tell(s);
-        s->pid = pid;
-        if (status)
-            return status;
-    }
-    if (!parse_path(map->path, &record, &segment))
-        return 0;
+    if (pid != s->pid && !tell(s))
+        return false;
+    s->pid = pid;
+    if ((!s->any_device && map->device != s->device) ||
+        !parse_path(map->path, &record, &segment))
+        return true;
     bool ours = s->prefix[0] && !strncmp(map->path, s->prefix, strlen(s->prefix));
     held *hold = hold_of(s, record, ours);
-    if (!hold)
-        return FC_E_NOMEM;
+    if (!hold) {
+        s->status = FC_E_NOMEM;
+        return false;
+    }
     if (segment < 0)
         hold->inode = map->inode;
     hold->bytes += map->bytes;
-    return 0;
+    return true;
 }
 
 static int look(search *s, bool *all, fc_error *error) {
@@ -176,12 +179,14 @@ static int look(search *s, bool *all, fc_error *error) {
         return status;
     if (fc__os_path_of(s->cache->frames, s->prefix, sizeof s->prefix - 1))
         strcat(s->prefix, "/");
+    s->any_device = !fc__os_device_at(s->cache->control, &s->device);
     *all = fc__os_sees_all_processes();
-    status = fc__os_each_mapped(visit, s, all);
-    if (status == -1)
+    if (fc__os_each_mapped(visit, s, all) < 0)
         return fc__fail_errno(error, FC_E_UNSUPPORTED, errno, "who holds frames is read "
                               "from /proc, which cannot be read here: mount it");
-    return status ? status : tell(s);
+    if (!s->status)
+        tell(s);
+    return s->status;
 }
 
 int fc_cache_holders(fc_cache *cache, fc_holder_fn each, void *context, bool *all,

@@ -15,34 +15,57 @@
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCull /* its inode, the same on every Linux */
 
 /* "7f00-7f10 r--s 00000000 00:1b 3564216    /dev/shm/a b/frames/17" (proc_pid_maps(5)). */
-static bool parse_map(char *line, fc__mapped *out) {
-    unsigned long long start, end, inode;
+static bool parse_map(char *line, uint64_t *start, fc__mapped *out) {
+    unsigned long long first, end, inode;
+    unsigned major_number, minor_number;
     int place = 0;
-    if (sscanf(line, "%llx-%llx %*s %*s %*s %llu %n", &start, &end, &inode, &place) != 3 ||
+    if (sscanf(line, "%llx-%llx %*s %*s %x:%x %llu %n", &first, &end, &major_number,
+               &minor_number, &inode, &place) != 5 ||
         !place || line[place] != '/')
         return false;
     line[strcspn(line, "\n")] = 0;
-    *out = (fc__mapped){.path = line + place, .inode = inode, .bytes = end - start};
+    *start = first;
+    *out = (fc__mapped){.path = line + place,
+                        .device = (uint64_t)major_number << 32 | minor_number,
+                        .inode = inode,
+                        .bytes = end - first};
     return true;
 }
 
-static int each_map(int64_t pid, fc__mapped_fn visit, void *context, bool *all) {
+/* False: `visit` said so. A process that has ended meanwhile has no maps. */
+static bool each_map(int64_t pid, fc__mapped_fn visit, void *context, bool *all) {
     char name[64], line[5200];
     fc__mapped map;
-    int status = 0;
+    uint64_t start;
+    bool go_on = true;
     snprintf(name, sizeof name, "/proc/%lld/maps", (long long)pid);
     FILE *file = fopen(name, "re");
     if (!file) {
-        *all = *all && errno == ENOENT; /* it has ended meanwhile */
-        return 0;
+        *all = *all && (errno == ENOENT || errno == ESRCH);
+        return true;
     }
-    while (!status && fgets(line, sizeof line, file))
-        if (parse_map(line, &map))
-            status = visit(context, pid, &map);
+    while (go_on && fgets(line, sizeof line, file))
+        if (parse_map(line, &start, &map))
+            go_on = visit(context, pid, &map);
     if (ferror(file) && errno != ESRCH) /* a process that may not be looked at */
         *all = false;
     fclose(file);
-    return status;
+    return go_on;
+}
+
+bool fc__os_device_at(const void *address, uint64_t *device) {
+    char line[5200];
+    fc__mapped map;
+    uint64_t start;
+    bool found = false;
+    FILE *file = fopen("/proc/self/maps", "re");
+    if (!file)
+        return false;
+    while (!found && fgets(line, sizeof line, file))
+        found = parse_map(line, &start, &map) && (uintptr_t)address - start < map.bytes;
+    fclose(file);
+    *device = found ? map.device : 0;
+    return found;
 }
 
 bool fc__os_sees_all_processes(void) {
@@ -51,7 +74,7 @@ bool fc__os_sees_all_processes(void) {
 }
 
 int fc__os_each_mapped(fc__mapped_fn visit, void *context, bool *all) {
-    int status = 0;
+    bool go_on = true;
     if (FC__FAULT(SYSCALL)) {
         errno = EMFILE;
         return -1;
@@ -59,14 +82,14 @@ int fc__os_each_mapped(fc__mapped_fn visit, void *context, bool *all) {
     DIR *entries = opendir("/proc");
     if (!entries)
         return -1;
-    for (struct dirent *entry; !status && (entry = readdir(entries));) {
+    for (struct dirent *entry; go_on && (entry = readdir(entries));) {
         char *end;
         long long pid = strtoll(entry->d_name, &end, 10);
         if (pid > 0 && !*end)
-            status = each_map(pid, visit, context, all);
+            go_on = each_map(pid, visit, context, all);
     }
     closedir(entries);
-    return status;
+    return 0;
 }
 
 void fc__os_command(int64_t pid, char *out, size_t bytes) {

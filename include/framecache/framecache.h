@@ -259,7 +259,7 @@ typedef struct fc_info {
     uint32_t record; /* its file is <dir>/frames/<record in six hex digits> */
     bool stale;      /* past its expiry */
     bool cold;       /* compressed; the next get decompresses it. A cursor's only */
-    bool leased;     /* by anybody that this pid namespace shows, at a cursor's opening */
+    bool leased;     /* by anybody that this pid namespace shows, at a cursor's first step */
     size_t tag_count;
     const fc_bytes *tags; /* borrowed as `key` */
 } fc_info;

@@ -3,7 +3,9 @@
 #include "support_proc.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -370,6 +372,84 @@ static void close_aborts_open_builds(void **state) {
     must_be_clean_in(dir);
 }
 
+/* ---- Who holds what ---- */
+
+typedef struct found {
+    int calls, status; /* status: what the callback returns */
+    int64_t pid;       /* of the last one */
+} found;
+
+static int count_holder(void *context, const fc_holder *holder) {
+    found *f = context;
+    f->calls++;
+    f->pid = holder->pid;
+    return f->status;
+}
+
+static void the_callback_ends_the_walk_over_holders_with_its_result(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    bool all;
+    (void)state;
+
+    must_put(cache, "a", 3, 1);
+    must_put(cache, "b", 3, 2);
+    fc_frame *a = must_get(cache, "a", 3, 1), *b = must_get(cache, "b", 3, 2);
+    for (int status = -2; status <= 2; status++) {
+        found f = {.status = status};
+        assert_int_equal(fc_cache_holders(cache, count_holder, &f, &all, NULL), status);
+        assert_int_equal(f.calls, status ? 1 : 2);
+        assert_int_equal(f.pid, getpid());
+    }
+    fc_frame_release(a);
+    fc_frame_release(b);
+    fc_cache_close(cache);
+}
+
+typedef struct elsewhere {
+    const char *dir;
+    _Atomic bool ready, refused, end;
+} elsewhere;
+
+/* A cache at the same path, on another file system that only this process sees. */
+static void hold_in_another_place(void *context) {
+    elsewhere *e = context;
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("fc-test", e->dir, "tmpfs", 0, "mode=0700")) {
+        atomic_store(&e->refused, true);
+        return;
+    }
+    fc_cache *cache = open_in(e->dir);
+    must_put(cache, "a", 3, 1);
+    fc_frame *frame = must_get(cache, "a", 3, 1);
+    atomic_store(&e->ready, true);
+    while (!atomic_load(&e->end))
+        sleep_ms(1);
+    fc_frame_release(frame);
+    fc_cache_close(cache);
+}
+
+static void a_holder_in_a_cache_of_the_same_path_elsewhere_is_none(void **state) {
+    elsewhere *e = shared_memory(sizeof *e);
+    found f = {0};
+    (void)state;
+
+    e->dir = private_dir();
+    fc_cache *cache = open_in(e->dir);
+    must_put(cache, "a", 3, 1);
+    pid_t pid = spawn(hold_in_another_place, e);
+    for (int64_t end = now_ms() + 60000; !atomic_load(&e->ready); sleep_ms(1))
+        if (atomic_load(&e->refused) || now_ms() > end)
+            break;
+    int status = fc_cache_holders(cache, count_holder, &f, NULL, NULL);
+    atomic_store(&e->end, true);
+    must_end(pid);
+    fc_cache_close(cache);
+    if (atomic_load(&e->refused))
+        skip(); /* it takes the right to mount */
+    assert_int_equal(status, 0);
+    assert_int_equal(f.calls, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replaced_frame_stays_as_it_was_for_who_maps_it),
@@ -384,6 +464,8 @@ int main(void) {
         cmocka_unit_test(build_appears_at_commit_and_never_after_abort),
         cmocka_unit_test(killed_builder_leaves_nothing),
         cmocka_unit_test(close_aborts_open_builds),
+        cmocka_unit_test(the_callback_ends_the_walk_over_holders_with_its_result),
+        cmocka_unit_test(a_holder_in_a_cache_of_the_same_path_elsewhere_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
