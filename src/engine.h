@@ -507,6 +507,7 @@ void fc__notice(fc_cache *cache); /* wakes the watchers of all processes */
  * the mutex of the lists. */
 void fc__watches_look(fc_cache *cache, bool all);
 void fc__watches_fire(fc_cache *cache, bool all);
+bool fc__watches_any(fc_cache *cache); /* that are not readable yet */
 
 /* ---- flight.c ---- */
 

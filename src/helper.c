@@ -82,13 +82,14 @@ static int64_t one_round(fc_cache *cache) {
 }
 
 /* Says first that it sleeps, then looks once more: either it sees the frame of a put, or
- * the put sees that it sleeps. */
+ * the put sees that it sleeps. But a put that is killed wakes nobody, and who watches its
+ * key is to learn of it. */
 static bool may_sleep(fc_cache *cache) {
     atomic_store(&cache->helper_idle, true);
     if (cache->read_only)
         return true;
     atomic_store(&cache->control->asleep, 1);
-    return !any_frames(cache);
+    return !any_frames(cache) && !fc__watches_any(cache);
 }
 
 static void *helper_main(void *argument) {

@@ -50,6 +50,13 @@ void fc__watches_look(fc_cache *cache, bool all) {
     pthread_mutex_unlock(&cache->lists_mutex);
 }
 
+bool fc__watches_any(fc_cache *cache) {
+    pthread_mutex_lock(&cache->lists_mutex);
+    bool any = cache->watches;
+    pthread_mutex_unlock(&cache->lists_mutex);
+    return any;
+}
+
 void fc__watches_fire(fc_cache *cache, bool all) {
     for (fc_watch *watch = cache->watches, *next; watch; watch = next) {
         next = watch->next;

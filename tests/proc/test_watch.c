@@ -130,6 +130,38 @@ static void the_end_of_a_flight_ends_a_wait(void **state) {
     fc_cache_close(cache);
 }
 
+typedef struct writer {
+    const char *dir;
+    _Atomic bool go;
+} writer;
+
+static void put_one_and_die(void *context) {
+    writer *w = context;
+    while (!atomic_load(&w->go))
+        sleep_ms(1);
+    fc_cache *cache = open_in(w->dir);
+    die_at_step("put-published", 1); /* before it wakes anybody */
+    must_put(cache, "k", 3, 7);
+}
+
+static void the_put_of_a_killed_process_is_seen_in_an_empty_cache_too(void **state) {
+    writer *w = shared_memory(sizeof *w);
+
+    (void)state;
+    w->dir = private_dir();
+    pid_t child = spawn(put_one_and_die, w); /* first: a fork makes watches readable */
+    fc_cache *cache = open_threaded(w->dir);
+    fc_watch *watch = watch_of(cache, "k", 0);
+    for (int64_t end = now_ms() + LONG_MS; !atomic_load(&cache->helper_idle); sleep_ms(1))
+        assert_true(now_ms() < end);
+    assert_false(readable(watch, 0));
+    atomic_store(&w->go, true);
+    must_die(child);
+    assert_true(readable(watch, LONG_MS));
+    fc_watch_close(watch);
+    fc_cache_close(cache);
+}
+
 /* ---- Many watches, keys that share words, watches that come and go beside puts ---- */
 
 #define KEYS   40
@@ -264,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_delete_and_an_expiry_make_it_readable),
         cmocka_unit_test(the_end_of_a_flight_makes_it_readable),
         cmocka_unit_test(the_end_of_a_flight_ends_a_wait),
+        cmocka_unit_test(the_put_of_a_killed_process_is_seen_in_an_empty_cache_too),
         cmocka_unit_test(no_change_is_lost),
         cmocka_unit_test(a_fork_fires_the_parents_and_the_childs_close_only_frees),
         cmocka_unit_test(closing_the_cache_makes_it_readable),
