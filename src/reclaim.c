@@ -111,7 +111,8 @@ static void to_pool(removal *r) {
 }
 
 /* A put that waits for the pages gets them piece by piece. Only of a complete frame, whose
- * files have no holes, and only where nobody else has the file. */
+ * files have no holes, and only where nobody else has the file. One that is longer than what
+ * is charged for it is damaged, and goes as it is. */
 static void cut_segment(removal *r, uint32_t segment) {
     fc_cache *cache = r->cache;
     struct stat info;
@@ -120,7 +121,8 @@ static void cut_segment(removal *r, uint32_t segment) {
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size < 2 * PIECE)
         return;
     int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
-    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1) {
+    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1 &&
+        fc__units((uint64_t)info.st_size) <= atomic_load(&r->record->charged)) {
         uint64_t bytes = (uint64_t)info.st_size;
         while (bytes > PIECE) {
             uint64_t rest = (bytes - 1) / PIECE * PIECE;

@@ -420,6 +420,31 @@ static int any_error(void *context, const fc_finding *finding) {
     return 0;
 }
 
+/* What goes is uncharged what it was charged, whatever its files say. */
+static void a_segment_of_a_wrong_length_does_not_upset_the_accounts(void **state) {
+    fc_cache *cache = open_in(private_dir_again());
+    (void)state;
+
+    uint64_t empty = stats_of(cache).used_bytes;
+    must_put(cache, "other", ROWS, 1);
+    uint64_t other = stats_of(cache).used_bytes;
+    must_put(cache, "key", ROWS, 1);
+    int fd = open_frame_file(cache, "key", 0);
+    assert_int_equal(ftruncate(fd, 64 << 20), 0);
+    close(fd);
+    uint32_t slot;
+    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str("key")), &slot);
+    assert_int_equal(fc__reclaim_record(cache, fc__word_record(word),
+                                        fc__status(FC__LIVE, fc__word_generation(word)),
+                                        FC__RECLAIM_EVICT, FC_MISS_EVICTED),
+                     FC__DONE);
+    assert_int_equal(stats_of(cache).used_bytes, other);
+    assert_int_equal(fc_delete(cache, fc_str("other"), NULL), 0);
+    must_be_clean(cache);
+    assert_int_equal(stats_of(cache).used_bytes, empty);
+    fc_cache_close(cache);
+}
+
 static void must_find(fc_cache *cache, const char *subject) {
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, any_error,
                                      (void *)(uintptr_t)subject, NULL),
@@ -516,6 +541,7 @@ int main(void) {
         cmocka_unit_test(frame_marked_dead_is_never_served),
         cmocka_unit_test(truncated_manifest_is_found_out),
         cmocka_unit_test(missing_manifest_is_found_out),
+        cmocka_unit_test(a_segment_of_a_wrong_length_does_not_upset_the_accounts),
         cmocka_unit_test(missing_or_short_segment_is_corrupt_and_no_signal),
         cmocka_unit_test(verify_finds_orphans_wrong_charges_and_changed_data),
         cmocka_unit_test(removed_directory_closes_the_cache_for_who_has_it),
