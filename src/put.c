@@ -425,6 +425,7 @@ static int keep_tags(fc__writer *writer, fc_error *error) {
 }
 
 int fc__writer_open(fc__writer *writer, fc_error *error) {
+    fc__budget_follow(writer->cache);
     int status = keep_tags(writer, error);
     if (!status)
         status = allocate_record(writer, error);

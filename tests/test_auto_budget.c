@@ -223,6 +223,19 @@ static void a_put_follows_where_no_janitor_does(void **state) {
     fc_cache_close(cache);
 }
 
+static void a_build_follows_too(void **state) {
+    fc_build *build;
+    (void)state;
+    set_memory(400 * MIB);
+    fc_cache *cache = open_auto();
+    set_memory(100 * MIB);
+    atomic_store(&cache->control->followed_ns, 0);
+    assert_int_equal(begin_numbers(cache, fc_str("b"), 3, 1, NULL, &build, NULL), 0);
+    must_have(cache, 50 * MIB, "memory");
+    fc_build_abort(build);
+    fc_cache_close(cache);
+}
+
 /* The files stay as they are whatever is evicted, so in the end the put is refused. */
 static void without_headroom_frames_go_and_then_the_put_fails_cleanly(void **state) {
     fc_options options = options_in(private_dir());
@@ -290,6 +303,7 @@ int main(void) {
         TEST(a_budget_that_was_set_is_left_alone),
         TEST(only_one_caller_a_second_looks_at_the_machine),
         TEST(a_put_follows_where_no_janitor_does),
+        TEST(a_build_follows_too),
         TEST(without_headroom_frames_go_and_then_the_put_fails_cleanly),
         TEST(small_puts_add_up_to_a_look),
         TEST(a_build_takes_no_page_that_is_not_there),
