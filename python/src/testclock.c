@@ -45,7 +45,7 @@ PyObject *core_attach_for_tests(PyObject *op, PyObject *args) {
     if (!PyArg_ParseTuple(args, "IO!", &flags, &PyDict_Type, &settings) ||
         core_options_fill(&options, flags, settings) || !core_cache_enter(self))
         return NULL;
-    /* Never freed: frames ask for the time until the last is released. */
+    /* Never freed, once in use: frames ask for the time until the last is released. */
     if (!(clock = PyMem_Malloc(sizeof *clock))) {
         core_cache_leave(self);
         return PyErr_NoMemory();
@@ -55,17 +55,21 @@ PyObject *core_attach_for_tests(PyObject *op, PyObject *args) {
     options.clock_context = clock;
     Py_BEGIN_ALLOW_THREADS rc = fc_cache_open(&fresh, &options, &error);
     Py_END_ALLOW_THREADS if (rc) {
+        PyMem_Free(clock);
         core_cache_leave(self);
         return core_raise(self->state, &error, NULL);
     }
-    if (exchange(self, &fresh))
+    bool done = exchange(self, &fresh);
+    if (done)
         self->test_clock_ns = clock;
-    else
+    Py_BEGIN_ALLOW_THREADS fc_cache_close(fresh);
+    Py_END_ALLOW_THREADS if (!done) {
+        PyMem_Free(clock);
         PyErr_SetString(PyExc_RuntimeError,
                         "the clock cannot change while calls, builds, flights or "
                         "iterations of this Cache go on");
-    Py_BEGIN_ALLOW_THREADS fc_cache_close(fresh);
-    Py_END_ALLOW_THREADS if (PyErr_Occurred()) return NULL;
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
