@@ -257,16 +257,22 @@ int fc_frame_column(const fc_frame *frame, const char *name, fc_type type,
     return FC_OK;
 }
 
+int fc__frame_check_column(const fc_frame *frame, int64_t index, fc_error *error) {
+    if (index >= 0 && index < frame->columns)
+        return FC_OK;
+    return fc__fail(error, FC_E_COLUMN,
+                    "no column %lld: the frame has %lld, counted from 0",
+                    (long long)index, (long long)frame->columns);
+}
+
 int fc_frame_column_at(const fc_frame *frame, int64_t index, const fc_column **out,
                        fc_error *error) {
     const fc__column *column;
 
     *out = NULL;
-    if (index < 0 || index >= frame->columns)
-        return fc__fail(error, FC_E_COLUMN,
-                        "no column %lld: the frame has %lld, counted from 0",
-                        (long long)index, (long long)frame->columns);
-    int status = fc__frame_view(frame, index, &column, error);
+    int status = fc__frame_check_column(frame, index, error);
+    if (!status)
+        status = fc__frame_view(frame, index, &column, error);
     if (!status)
         *out = &column->view;
     return status;

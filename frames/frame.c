@@ -138,11 +138,11 @@ int fc_frame_select(fc_frame *frame, const int64_t *indices, size_t count, fc_fr
     if (count > UINT32_MAX / 2 || (count && !indices))
         return fc__fail(error, FC_E_INVALID,
                         "a selection has at most 2147483647 columns and their numbers");
-    for (size_t i = 0; i < count; i++)
-        if (indices[i] < 0 || indices[i] >= frame->columns)
-            return fc__fail(error, FC_E_COLUMN,
-                            "no column %lld: the frame has %lld, counted from 0",
-                            (long long)indices[i], (long long)frame->columns);
+    for (size_t i = 0; i < count; i++) {
+        int status = fc__frame_check_column(frame, indices[i], error);
+        if (status)
+            return status;
+    }
     return make_view(frame->base, frame, count ? indices : &none, count, out, error);
 }
 
@@ -206,11 +206,9 @@ int fc_frame_nested(fc_frame *frame, int64_t index, fc_frame **out, fc_error *er
     const fc__column *column;
 
     *out = NULL;
-    if (index < 0 || index >= frame->columns)
-        return fc__fail(error, FC_E_COLUMN,
-                        "no column %lld: the frame has %lld, counted from 0",
-                        (long long)index, (long long)frame->columns);
-    int status = fc__frame_whole(frame, index, &column, error);
+    int status = fc__frame_check_column(frame, index, error);
+    if (!status)
+        status = fc__frame_whole(frame, index, &column, error);
     if (status || (status = check_nested(frame, column, error)))
         return status;
     fc_frame *nested = fc__malloc(sizeof *nested);

@@ -315,20 +315,6 @@ static int add_run(hasher *h, joiner *j, const fc__field *field,
     return add_range(h, &j->values, one.first, 1);
 }
 
-/* The run that `row` lies in. */
-static int64_t find_run(const struct ArrowArray *ends, int32_t width, int64_t row) {
-    int64_t low = 0, high = ends->length;
-
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (fc__load_run_end(ends->buffers[1], ends->offset + middle, width) > row)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 static int join_runs(hasher *h, joiner *j, const fc__field *field,
                      const struct ArrowArray *array, const ranges *rows) {
     const struct ArrowArray *ends = array->children[0];
@@ -337,7 +323,7 @@ static int join_runs(hasher *h, joiner *j, const fc__field *field,
 
     for (size_t i = 0; i < rows->count; i++) {
         int64_t row = rows->at[i].first, end = row + rows->at[i].count;
-        int64_t run = find_run(ends, width, row);
+        int64_t run = fc__find_run(ends, width, row);
         for (; !status && row < end; run++) {
             int64_t stop = fc__load_run_end(ends->buffers[1], ends->offset + run, width);
             if (stop > end)

@@ -92,6 +92,9 @@ static inline int64_t fc__load_run_end(const void *base, int64_t index, int32_t 
     return small;
 }
 
+/* The run that row `row` lies in, counted from the array's first; their number: none. */
+int64_t fc__find_run(const struct ArrowArray *ends, int32_t width, int64_t row);
+
 /* The value of row `first + row` of strings or binaries in any form; not for null rows.
  */
 fc_bytes fc__piece_bytes(fc__shape given, const fc__piece *piece, int64_t row);

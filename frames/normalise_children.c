@@ -99,8 +99,7 @@ static int check_run_ends(const fc__field *field, const struct ArrowArray *ends,
     return 0;
 }
 
-/* The run that row `row` lies in, counted from the array's first. */
-static int64_t find_run(const struct ArrowArray *ends, int32_t width, int64_t row) {
+int64_t fc__find_run(const struct ArrowArray *ends, int32_t width, int64_t row) {
     int64_t low = 0, high = ends->length;
 
     while (low < high) {
@@ -121,8 +120,8 @@ static int push_run_end(fc__plan *plan, fc__node *node, const fc__piece *piece,
     int code;
 
     if (piece->rows) {
-        from = find_run(ends, end_node->field->width, piece->first);
-        runs = find_run(ends, end_node->field->width, end - 1) - from + 1;
+        from = fc__find_run(ends, end_node->field->width, piece->first);
+        runs = fc__find_run(ends, end_node->field->width, end - 1) - from + 1;
     }
     if (from + runs > ends->length)
         return fc__field_fail(end_node->field, error, FC_E_INVALID,

@@ -17,11 +17,6 @@ static void identity_of(const fc_cache *cache, uint32_t record, uint32_t generat
     out[1] = (uint64_t)generation << 32 | record;
 }
 
-static const uint64_t *lengths_of(const fc__handle *handle) {
-    return (const uint64_t *)((const char *)handle->manifest +
-                              handle->manifest->segments_offset);
-}
-
 static void encode_body(void *context, void *body) {
     fc__handle *const *handle = context; /* the first member of both structs */
     const fc__manifest *m = (*handle)->manifest;
@@ -31,7 +26,7 @@ static void encode_body(void *context, void *body) {
 static fc__content content_of(fc__handle *handle, void *context) {
     const fc__manifest *m = handle->manifest;
     return (fc__content){.segment_count = m->segment_count,
-                         .segment_bytes = lengths_of(handle),
+                         .segment_bytes = fc__handle_lengths(handle),
                          .body_bytes = m->body_bytes,
                          .rows = m->rows,
                          .columns = m->columns,
@@ -304,7 +299,7 @@ static int read_table(fc__unpacking *u, fc_error *error) {
     const char *wrong = (size_t)got == bytes
                             ? fc__codec_check_table(&u->header, u->blocks,
                                                     u->handle->manifest->segment_count,
-                                                    lengths_of(u->handle))
+                                                    fc__handle_lengths(u->handle))
                             : "it is too short";
     return wrong ? damaged(u->handle, wrong, error) : 0;
 }

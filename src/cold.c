@@ -19,10 +19,6 @@
 /* How long a getter waits for another one that decompresses: on top of RECLAIM_WAIT. */
 #define PROMOTE_BYTES_MS 100000u
 
-static fc__hash hash_of(const fc__record *record) {
-    return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
-}
-
 static void begin_move(fc__writer *writer, fc__handle *handle, uint64_t word) {
     const fc__manifest *m = handle->manifest;
     writer->source = handle;
@@ -110,7 +106,7 @@ static bool is_leased(fc_cache *cache, uint32_t number) {
 /* Leases a frame that nobody else does, by a handle that is in no table. */
 static fc__reclaimed inspect(fc_cache *cache, uint32_t number, uint64_t word,
                              fc__handle **out) {
-    fc__hash hash = hash_of(&cache->records[number]);
+    fc__hash hash = fc__record_hash(&cache->records[number]);
     uint8_t key[FC__KEY_BYTES];
     fc__manifest m;
     uint32_t slot;

@@ -174,10 +174,6 @@ void fc__spill_failed(fc_cache *cache, int sys_errno, const char *what) {
                 sys_errno);
 }
 
-static fc__hash hash_of(const fc__record *record) {
-    return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
-}
-
 /* The least valuable spilled frame, by what it takes there; false if none can go. */
 static bool drop_one(fc_cache *cache, uint32_t but) {
     uint64_t least_status = 0;
@@ -199,7 +195,7 @@ static bool drop_one(fc_cache *cache, uint32_t but) {
     }
     if (least == UINT32_MAX)
         return false;
-    fc__table_drop_key(cache, hash_of(&cache->records[least]),
+    fc__table_drop_key(cache, fc__record_hash(&cache->records[least]),
                        fc__record_word(&cache->records[least], least, least_status));
     return fc__reclaim_record(cache, least, least_status, FC__RECLAIM_EVICT,
                               FC_MISS_EVICTED) == FC__DONE;

@@ -116,23 +116,32 @@ int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
     return 0;
 }
 
+/* Inside the gate. *held: another has it exclusively. */
+static int open_and_map(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
+                        fc_bytes key, fc__handle **out, bool *held) {
+    char name[16];
+    int status;
+    *out = NULL;
+    *held = false;
+    fc__manifest_name(name, fc__word_record(word));
+    int fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
+    if (fd < 0)
+        return errno == ENOENT ? FC_E_BUSY : out_of(errno);
+    if (fc__os_lease(fd, FC__SHARED) == 0)
+        status = fc__lease_map(cache, fd, hash, word, slot, key, out);
+    else {
+        *held = errno == EWOULDBLOCK;
+        status = *held ? FC_E_BUSY : out_of(errno);
+    }
+    fc__os_close(fd);
+    return status;
+}
+
 /* One try, inside the gate from opening to the table. */
 static int try_lease(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
                      fc_bytes key, fc__handle **out, fc__handle **dropped, bool *busy) {
-    char name[16];
-    fc__manifest_name(name, fc__word_record(word));
     fc__gate_enter();
-    int status, fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
-    if (fd < 0)
-        status = errno == ENOENT ? FC_E_BUSY : out_of(errno);
-    else {
-        if (fc__os_lease(fd, FC__SHARED) < 0) {
-            *busy = errno == EWOULDBLOCK;
-            status = *busy ? FC_E_BUSY : out_of(errno);
-        } else
-            status = fc__lease_map(cache, fd, hash, word, slot, key, out);
-        fc__os_close(fd);
-    }
+    int status = open_and_map(cache, hash, word, slot, key, out, busy);
     int saved = errno;
     if (!status)
         fc__table_insert(*out, dropped);
@@ -290,28 +299,13 @@ int fc__lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint32_t flags,
 
 int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word,
                      uint32_t slot, fc__handle **out, bool *held) {
-    char name[16];
-    int status;
-    *out = NULL;
-    *held = false;
-    fc__manifest_name(name, fc__word_record(word));
     fc__gate_enter();
-    int fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
-    if (fd < 0)
-        status = errno == ENOENT ? FC_E_BUSY : out_of(errno);
-    else {
-        if (fc__os_lease(fd, FC__SHARED) < 0) {
-            *held = errno == EWOULDBLOCK;
-            status = *held ? FC_E_BUSY : out_of(errno);
-        } else
-            status = fc__lease_map(cache, fd, hash, word, slot, key, out);
-        fc__os_close(fd);
-    }
+    int status = open_and_map(cache, hash, word, slot, key, out, held);
+    int saved = errno;
     if (!status) { /* in no table, so that a child could not know of its lease */
         (*out)->inspected = true;
         fc__os_not_in_children((*out)->manifest, (*out)->manifest_bytes);
     }
-    int saved = errno;
     fc__gate_leave();
     errno = saved;
     return status;

@@ -27,7 +27,7 @@ static void add_record(const fc_cache *cache, uint32_t i, fc_stats *out) {
     const fc__record *record = &cache->records[i];
     uint64_t status = atomic_load(&record->status);
     uint64_t bytes = atomic_load(&record->charged) * FC__PAGE;
-    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    fc__hash hash = fc__record_hash(record);
     uint32_t slot;
     switch (fc__status_state(status)) {
     case FC__LIVE:

@@ -95,7 +95,7 @@ static void check_settled(check *c, uint32_t number, uint64_t status, const char
     const fc__record *record = &cache->records[number];
     uint64_t charged = atomic_load(&record->charged);
     uint64_t units = files_of(cache, number, atomic_load(&record->segments));
-    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    fc__hash hash = fc__record_hash(record);
     uint32_t slot;
     if (charged != units && atomic_load(&record->status) == status) /* unlocked: may move */
         report(c, FC_LEVEL_ERROR, name, "delete the key, or clear the cache",
@@ -185,7 +185,7 @@ static void check_cold(check *c, fc__handle *handle, const char *key) {
         return; /* where another process's settings say */
     /* So that a getter waits for this reader, instead of decompressing in vain. */
     if (!c->cache->read_only &&
-        fc__lock_try(c->cache, FC__LOCK_PROMOTE, handle->record, &lock))
+        fc__lock_try(c->cache, FC__LOCK_PROMOTE, handle->record, &lock) == FC_E_BUSY)
         return; /* somebody reads it just now */
     int status = fc__unpack_begin(&unpacking, handle, &error);
     if (!status && (c->flags & FC_VERIFY_DATA))
@@ -257,7 +257,7 @@ static void check_slot(check *c, uint32_t slot) {
         return;
     }
     const fc__record *record = &cache->records[number];
-    fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+    fc__hash hash = fc__record_hash(record);
     uint64_t status = atomic_load(&record->status);
     bool holds = fc__index_holds(cache, hash, word, &at) && at == slot;
     if (fc__slot(cache, slot) != word) /* last: all that was read is of this word */
