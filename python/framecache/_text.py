@@ -134,32 +134,22 @@ def home_of(frame: Frame) -> Cache | None:
     return None
 
 
-def _locks(inode: int, device: int) -> set[int]:
-    """Pids that hold a flock of a file (proc_locks(5)), as far as is shown here."""
-    where = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+def _program(pid: int) -> str:
     try:
-        with open("/proc/locks") as lines:
-            fields = [line.split() for line in lines if " FLOCK " in line]
+        with open(f"/proc/{pid}/comm") as comm:
+            return comm.read().strip()
     except OSError:
-        return set()
-    return {int(f[4]) for f in fields if len(f) > 5 and f[5] == where and int(f[4]) > 0}
+        return "?"
 
 
 def processes(frame: Frame, cache: Cache) -> list[tuple[int, str]]:
     """Pids and names of the processes that have the frame mapped."""
-    path = os.path.join(cache.dir, "frames", f"{frame._identity[2]:06x}")
     try:
-        status = os.stat(path)
-    except OSError:
+        every = cache.holders()
+    except Error:  # /proc cannot be read
         return []
-    found = []
-    for pid in sorted(_locks(status.st_ino, status.st_dev)):
-        try:
-            with open(f"/proc/{pid}/comm") as comm:
-                found.append((pid, comm.read().strip()))
-        except OSError:
-            found.append((pid, "?"))
-    return found
+    pids = [held["pid"] for held in every if held["key"] == frame.key]
+    return [(pid, _program(pid)) for pid in pids]
 
 
 def place_of(frame: Frame) -> list[tuple[str, str]]:

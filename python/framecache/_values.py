@@ -12,6 +12,7 @@ from . import _values_in, _values_out
 from ._errors import AccessError
 from ._frame import layout_of
 from ._kinds import is_table, recorded, value_of
+from ._pandas_meta import encode_pairs
 from ._values_in import Unstorable as Unstorable
 
 if TYPE_CHECKING:
@@ -26,16 +27,9 @@ KIND = "value"
 _ROW = struct.Struct("=qq")
 
 
-def _pairs(*pairs: tuple[bytes, bytes]) -> bytes:
-    """Metadata in Arrow's encoding."""
-    parts = [struct.pack("=i", len(pairs))]
-    for pair in pairs:
-        for text in pair:
-            parts += [struct.pack("=i", len(text)), text]
-    return b"".join(parts)
-
-
-_METADATA = _pairs((b"framecache.kind", KIND.encode()), (b"framecache.value", b"1"))
+_METADATA = encode_pairs(
+    [(b"framecache.kind", KIND.encode()), (b"framecache.value", b"1")]
+)
 
 
 def _column(name: str, data: Any, count: int) -> tuple[Any, ...]:

@@ -46,13 +46,22 @@ async function refused(response) {
     return new FramecacheError(response.status, told.reason || "server", text);
 }
 
+async function answered(promise) {
+    try {
+        return await promise;
+    } catch (error) {
+        if (error.name === "AbortError" || error.name === "TimeoutError") throw error;
+        throw new FramecacheError(0, "network", `no answer from the server: ${error.message}`);
+    }
+}
+
 export async function fetchTable(route, token, options) {
     check(token, options);
-    const response = await fetch(address(route, token, options), {
+    const response = await answered(fetch(address(route, token, options), {
         credentials: "same-origin",
         headers: {Accept: "application/vnd.apache.arrow.stream, application/json"},
         signal: options.signal,
-    });
+    }));
     if (!response.ok) throw await refused(response);
-    return tableFromIPC(new Uint8Array(await response.arrayBuffer()));
+    return tableFromIPC(new Uint8Array(await answered(response.arrayBuffer())));
 }

@@ -12,7 +12,8 @@ let route = "";
 const server = createServer((request, response) => {
     asked.push(new URL(request.url, "http://localhost").searchParams);
     response.writeHead(answer.status, answer.headers);
-    response.end(answer.body);
+    if (answer.cut) response.write(answer.body, () => response.destroy());
+    else response.end(answer.body);
 });
 
 before(async () => {
@@ -53,6 +54,13 @@ test("without a token or with an unknown option nothing is asked", async () => {
     }
     await assert.rejects(fetchTable(route, "t", {colums: []}), /no option colums/);
     assert.deepEqual(asked, []);
+});
+
+test("no answer, or half of one, is an error without a status", async () => {
+    answer = {status: 200, headers: {}, body: stream.slice(0, 40), cut: true};
+    const unheard = {name: "FramecacheError", status: 0, reason: "network"};
+    await assert.rejects(fetchTable(route, "t", {}), unheard);
+    await assert.rejects(fetchTable("http://127.0.0.1:1/_framecache", "t", {}), unheard);
 });
 
 test("a signal gives up", async () => {
