@@ -3,13 +3,21 @@
 import importlib
 import inspect
 import re
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import framecache
 import pytest
 
-MODULES = ["framecache", "framecache.testing", "framecache.prometheus"]
+MODULES = [
+    "framecache",
+    "framecache.testing",
+    "framecache.prometheus",
+    "framecache.dash",
+    "framecache.dash.callback",
+    "framecache.dash.enrich",
+]
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : .+)?")
 SILENT = {"None", "Self", None}  # returns that need no words
@@ -29,11 +37,15 @@ def entries(section: str) -> list[str]:
     return found
 
 
-def of_class(cls: type) -> Iterator[tuple[str, Any]]:
+def of_class(cls: type, home: str) -> Iterator[tuple[str, Any]]:
     for name in dir(cls):
         member = inspect.getattr_static(cls, name)
-        if name.startswith("_"):
-            continue
+        if name.startswith("_") or isinstance(member, (types.MemberDescriptorType, int)):
+            continue  # of data
+        if not next(c for c in cls.__mro__ if name in vars(c)).__module__.startswith(
+            home
+        ):
+            continue  # Dash's own, or of another module here
         if isinstance(member, (staticmethod, classmethod)):
             member = member.__func__
         yield name, member
@@ -42,11 +54,14 @@ def of_class(cls: type) -> Iterator[tuple[str, Any]]:
 def public() -> Iterator[tuple[str, Any]]:
     for module_name in MODULES:
         module = importlib.import_module(module_name)
+        home = "framecache.dash" if ".dash" in module_name else "framecache"
         for name in module.__all__:
             thing = getattr(module, name)
+            if not getattr(thing, "__module__", "").startswith(home):
+                continue  # Dash's own, given on; or a type
             yield f"{module_name}.{name}", thing
             if inspect.isclass(thing) and not issubclass(thing, Exception):
-                for member, value in of_class(thing):
+                for member, value in of_class(thing, home):
                     yield f"{module_name}.{name}.{member}", value
 
 

@@ -90,6 +90,14 @@ def init(
     ------
     AccessError
         The cache directory cannot be used: path, owner, mode and remedy.
+    InvalidError
+        ``FRAMECACHE_SECRET`` is too short.
+    RuntimeError
+        It was called before for this app.
+    ValueError
+        `on_miss`, `grace` or `route` is none.
+    NotImplementedError
+        The app is on another server.
     """
     if _store.of_app(app) is not None:
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
@@ -130,12 +138,28 @@ def _reader(store: Store) -> Callable[[str, Any], Any]:
 def read(token: str, *, default: Any = _RAISE) -> Any:
     """The value of a token, within a request of one's own routes or a callback.
 
+    Parameters
+    ----------
+    token : str
+        As the browser has it.
+    default : any, optional
+        Instead of a value that is gone, or not for this session.
+
+    Returns
+    -------
+    any
+        The value in its kind; a frame's bytes are held while it lives.
+
     Raises
     ------
     StoreMiss
-        Unless `default` is given.
+        It is gone, or not for this session, and no `default` is given.
+    CookiesOff
+        It is bound to a session, and the request has none.
     ValueError
         It is no token.
+    RuntimeError
+        There is no app with a store.
     """
     store = _store.current()
     if store is None:

@@ -50,8 +50,21 @@ class FrameCacheBackend:
     def get(self, key: str, ignore_expired: bool = False) -> Any:
         """The value, in the kind that was set; None if it is not there.
 
-        With `ignore_expired`, as the transform asks for what a token names, its absence
-        is a StoreMiss: the callback would get None for its data.
+        Parameters
+        ----------
+        key : str
+        ignore_expired : bool
+            As the transform asks for what a token names: then its absence is a StoreMiss,
+            for the callback would get None for its data.
+
+        Returns
+        -------
+        any
+
+        Raises
+        ------
+        StoreMiss
+            It is not there, and `ignore_expired`.
         """
         try:
             return self._cache[self._name(key)].to_value()
@@ -66,18 +79,50 @@ class FrameCacheBackend:
             raise miss from error
 
     def set(self, key: str, value: Any) -> None:
-        """Keep the value until it is replaced, deleted or evicted."""
+        """Keep the value until it is replaced, deleted or evicted.
+
+        Parameters
+        ----------
+        key : str
+        value : table, or any value that `Cache.put_value` takes
+
+        Raises
+        ------
+        TypeError
+            It cannot be kept; the message says where.
+        BudgetError
+            There is no room for it.
+        """
         if is_table(value):
             self._cache.put(self._name(key), value, ttl="never").release()
         else:
             self._cache.put_value(self._name(key), value, ttl="never")
 
     def has(self, key: str) -> bool:
-        """Whether the value is there."""
+        """Whether the value is there.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+        """
         return self._name(key) in self._cache
 
     def delete(self, key: str) -> bool:
-        """Delete the value; False if there was none."""
+        """Delete the value.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+            False if there was none.
+        """
         return self._cache.delete(self._name(key))
 
     def _name(self, key: str) -> str:

@@ -46,7 +46,16 @@ class Serverside(Generic[T]):
         return f"Serverside({type(self.value).__name__})"
 
     def to_plotly_json(self) -> Any:
-        """Reached only where no callback could put a token in its place."""
+        """Reached only where no callback could put a token in its place.
+
+        Returns
+        -------
+        Never
+
+        Raises
+        ------
+        RuntimeError
+        """
         raise RuntimeError(
             "a Serverside must be the value of an output, or stand in a list or a dict "
             "that is one; framecache.dash.init(app) must have been called"

@@ -58,16 +58,33 @@ class CallbackCache:
         self._app: Dash | None = None
 
     def callback(self, *args: Any, **kwargs: Any) -> Callable[[F], F]:
-        """As ``app.callback``; arguments that are kept on the server come as they are."""
-        return self._collect(args, kwargs)
-
-    def cached_callback(self, *args: Any, **kwargs: Any) -> Callable[[F], F]:
-        """As `callback`, and all that the function returns stays on the server.
+        """As ``app.callback``; arguments that are kept on the server come as they are.
 
         Parameters
         ----------
-        cache, session_check, instant_refresh
-            For this callback, other than the object's.
+        *args, **kwargs
+            Of ``app.callback``.
+
+        Returns
+        -------
+        callable
+            A decorator that gives the function back.
+        """
+        return self._collect(args, kwargs)
+
+    def cached_callback(self, *args: Any, **kwargs: Any) -> Callable[[F], F]:
+        """A callback of which all that the function returns stays on the server.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of ``app.callback``; and ``cache``, ``session_check`` and ``instant_refresh``
+            for this callback, other than the object's.
+
+        Returns
+        -------
+        callable
+            A decorator that gives the function back.
         """
         cache = kwargs.pop("cache", self._cache)
         check_cache(cache)
@@ -90,10 +107,17 @@ class CallbackCache:
     def register(self, app: Dash) -> None:
         """Register the callbacks on the app; those defined later at once.
 
+        Parameters
+        ----------
+        app : dash.Dash
+            `framecache.dash.init` is called for it, unless it was.
+
         Raises
         ------
         AccessError
             The cache directory cannot be used: path, owner, mode and remedy.
+        RuntimeError
+            It was called before.
         """
         if self._app is not None:
             raise RuntimeError("register() was called before")

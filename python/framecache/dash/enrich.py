@@ -51,12 +51,14 @@ def FileSystemStore(cache_dir: str | None = None, **kwargs: Any) -> FrameStore:
     ----------
     cache_dir : str, optional
         ``FRAMECACHE_DIR``, or the default.
-    default_timeout : int, optional
-        Seconds values live; 0 is for ever.
-    threshold : int, optional
-        Accepted, without effect: bytes are counted, not files (``budget=``).
     **kwargs
-        Settings of `Cache`.
+        ``default_timeout``: seconds that values live, 0 is for ever; ``threshold``:
+        accepted, without effect, for bytes are counted and not files (``budget=``); and
+        settings of `Cache`.
+
+    Returns
+    -------
+    FrameStore
 
     Raises
     ------
@@ -103,8 +105,14 @@ class Dash(dash.Dash):
 
         Parameters
         ----------
-        memoize : bool
-            Reuse the outputs while the arguments are the same, by all workers.
+        *args, **kwargs
+            Of `dash.Dash.callback`; and ``memoize``: whether outputs are reused while the
+            arguments are the same, by all workers.
+
+        Returns
+        -------
+        callable
+            A decorator.
         """
         kwargs["framecache_outputs"] = self._framecache_defaults
         return super().callback(*args, **kwargs)

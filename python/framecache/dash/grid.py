@@ -53,6 +53,15 @@ def grid_columns(
     frame : Frame
     columns : sequence of str, optional
         All unless said.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    ColumnError
+        There is no such column.
     """
     import pyarrow as pa
 
