@@ -516,7 +516,9 @@ double fc__flight_elapsed(fc_cache *cache, fc__hash hash);
 
 /* ---- helper.c: the helper thread: watcher and, if elected, janitor ---- */
 
-void fc__helper_start(fc_cache *cache); /* if threads are allowed and none runs */
+/* If threads are allowed and none runs; false: it could not be started. One that runs may be
+ * about to end, for a fork or a close, which then make all watches readable. */
+bool fc__helper_start(fc_cache *cache);
 void fc__helper_stop(fc_cache *cache);
 /* True in the helper thread when somebody waits for its end: a fork, perhaps. */
 bool fc__helper_stopping(fc_cache *cache);

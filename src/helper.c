@@ -119,16 +119,16 @@ static void *helper_main(void *argument) {
     return NULL;
 }
 
-void fc__helper_start(fc_cache *cache) {
+bool fc__helper_start(fc_cache *cache) {
     if (atomic_load_explicit(&cache->helper_running, memory_order_relaxed)) {
         /* It may sleep for ever, and the caller is about to count something. */
         if (atomic_load_explicit(&cache->helper_idle, memory_order_relaxed) &&
             atomic_exchange(&cache->helper_idle, false))
             fc__os_wake(&cache->control->notice, cache->helper_bit);
-        return;
+        return true;
     }
     if (!cache->threads_allowed || atomic_load(&cache->closed))
-        return;
+        return true;
     pthread_mutex_lock(&cache->helper_mutex);
     if (!atomic_load(&cache->helper_running)) {
         sigset_t all, before;
@@ -140,7 +140,9 @@ void fc__helper_start(fc_cache *cache) {
             atomic_store(&cache->helper_running, true);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
+    bool runs = atomic_load(&cache->helper_running);
     pthread_mutex_unlock(&cache->helper_mutex);
+    return runs;
 }
 
 bool fc__helper_stopping(fc_cache *cache) {

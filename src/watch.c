@@ -86,15 +86,12 @@ static int arm(fc_watch *watch, fc_error *error) {
     if (fc__wait_changed(cache, watch->hash, watch->sequence))
         fire(watch);
     pthread_mutex_unlock(&cache->lists_mutex);
-    fc__helper_start(cache);
+    bool helped = fc__helper_start(cache);
+    FC__STEP("watch-helped");
     if (atomic_load(&cache->closed)) /* meanwhile */
         fc__watches_look(cache, true);
-    pthread_mutex_lock(&cache->lists_mutex);
-    bool waits = watch->link; /* after a fork it does not */
-    pthread_mutex_unlock(&cache->lists_mutex);
-    if (waits && !atomic_load(&cache->helper_running))
-        return fc__fail(error, FC_E_NOMEM, "no thread could be started for a watch");
-    return 0;
+    return helped ? 0
+                  : fc__fail(error, FC_E_NOMEM, "no thread could be started for a watch");
 }
 
 int fc_watch_open(fc_cache *cache, fc_bytes key, uint64_t sequence, fc_watch **out,
