@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import lru_cache
 from typing import Any
 
 from ._frame import Frame, layout_of
@@ -59,8 +60,14 @@ def recorded(metadata: dict[bytes, bytes]) -> str:
     marked = metadata.get(_KEY)
     if marked is not None:
         return marked.decode("ascii", "replace")
+    own = metadata.get(b"framecache")
+    return "pyarrow" if own is None else _of_pandas(own)
+
+
+@lru_cache(maxsize=256)
+def _of_pandas(text: bytes) -> str:
     try:
-        own = json.loads(metadata[b"framecache"])
+        own = json.loads(text)
         return str(own["kind"]) if own["version"] == 1 else "pyarrow"
     except (KeyError, ValueError, TypeError):
         return "pyarrow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -31,8 +32,12 @@ class Call:
         self.store = store
         self.context = context
         self.session = _session.of_call(context)
-        self.page = _session.page_of(context)
         self.kept: list[tuple[str, Trail]] = []  # the tokens made, and of what
+
+    @functools.cached_property
+    def page(self) -> bytes:
+        """Names the page load that the call came from."""
+        return _session.page_of(self.context)
 
     # ---- In ----
 
@@ -57,8 +62,11 @@ class Call:
             return value if same else fresh
         return value
 
-    def holder(self, token: str) -> str:
+    def holder(self, token: str) -> Holder:
         """The component and property whose value has the token in it."""
+        return Holder(self, token)
+
+    def find_holder(self, token: str) -> str:
         for listed in (self.context.get("inputs_list"), self.context.get("states_list")):
             for spec in _leaves(listed):
                 if _holds(spec.get("value"), token):
@@ -130,6 +138,16 @@ class Call:
         made = self.keep(value, {"id": component_id, "property": name})
         del self.kept[kept:]  # not part of what the callback returns
         return made
+
+
+class Holder:
+    """Names what holds a token, as text; it is looked for when a message asks."""
+
+    def __init__(self, call: Call, token: str) -> None:
+        self._call, self._token = call, token
+
+    def __str__(self) -> str:
+        return self._call.find_holder(self._token)
 
 
 class _Props(dict[str, Any]):

@@ -50,7 +50,7 @@ def note(call: Call, identity: str, args: Any, kwargs: Any) -> None:
             call.store.cache.put_value(NOTE + key.hex(), text)
 
 
-def again(call: Call, token: str, component: str, miss: StoreMiss) -> Any:
+def again(call: Call, token: str, component: object, miss: StoreMiss) -> Any:
     """The value of a token, made again; raises `miss` where that cannot be."""
     if miss.reason in ("forged", "other host"):
         raise miss

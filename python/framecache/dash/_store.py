@@ -48,10 +48,10 @@ class StoreMiss(MissError):
 
 
 def _miss(
-    message: str, component: str, reason: str, age: float | None, key: str = ""
+    message: str, component: object, reason: str, age: float | None, key: str = ""
 ) -> StoreMiss:
     error = StoreMiss(message)
-    error.component, error.reason, error.age = component, reason, age  # type: ignore[assignment]
+    error.component, error.reason, error.age = str(component), reason, age  # type: ignore[assignment]
     error.key = key
     return error
 
@@ -135,7 +135,7 @@ class Store:
             return _EVERYONE
         return self._session_tag(place.session, place.component)
 
-    def _session_tag(self, session: str | None, component: str) -> bytes:
+    def _session_tag(self, session: str | None, component: object) -> bytes:
         if session is None:
             raise CookiesOff(
                 f"{component}: the request has no cookie {_session.COOKIE!r}, which "
@@ -151,8 +151,10 @@ class Store:
 
     # ---- Read ----
 
-    def locate(self, text: str, session: str | None, component: str) -> _Located:
+    def locate(self, text: str, session: str | None, component: object) -> _Located:
         """Where the value of a token is, if this session may have it.
+
+        `component`, as text, is what messages name.
 
         Raises
         ------
@@ -176,7 +178,9 @@ class Store:
             raise self._elsewhere(token, component)
         return _Located(token, backing)
 
-    def _check_session(self, token: Token, session: str | None, component: str) -> None:
+    def _check_session(
+        self, token: Token, session: str | None, component: object
+    ) -> None:
         if self.signer.same_session(token, self._session_tag(session, component)):
             return
         raise _miss(
@@ -186,7 +190,7 @@ class Store:
             component, "forged", None,
         )  # fmt: skip
 
-    def _elsewhere(self, token: Token, component: str) -> StoreMiss:
+    def _elsewhere(self, token: Token, component: object) -> StoreMiss:
         age = max(0.0, time.time() - token.made)
         if token.host == self._host:
             where = f"in another cache directory than {self.cache.dir}, or in one that "
@@ -199,7 +203,7 @@ class Store:
             component, "other host", age,
         )  # fmt: skip
 
-    def gone(self, error: MissError, token: Token, component: str) -> StoreMiss:
+    def gone(self, error: MissError, token: Token, component: object) -> StoreMiss:
         """The miss to raise for a value that its backing has not (any more)."""
         reason, age = str(error.reason), error.age
         if reason == "never":  # it was there, or it would have no token
@@ -213,7 +217,7 @@ class Store:
             component, reason, age, error.key,
         )  # fmt: skip
 
-    def fetch(self, text: str, session: str | None, component: str) -> Any:
+    def fetch(self, text: str, session: str | None, component: object) -> Any:
         """The value of a token, in its kind; raises StoreMiss, CookiesOff."""
         found = self.locate(text, session, component)
         try:
@@ -274,6 +278,7 @@ def open_cache(directory: str | None = None, kind: Any = None, **settings: Any) 
 # ---- The stores of this process ----
 
 _stores: weakref.WeakKeyDictionary[Dash, Store] = weakref.WeakKeyDictionary()
+_by_label: weakref.WeakValueDictionary[str, Store] = weakref.WeakValueDictionary()
 _named: collections.Counter[str] = collections.Counter()
 _APP = "framecache_app"  # in a call's context: which app it is
 
@@ -287,7 +292,7 @@ def attach(app: Dash, store: Store) -> None:
     name = str(app.config.name)
     _named[name] += 1
     store.label = f"{name} {_named[name]}"
-    _stores[app] = store
+    _stores[app] = _by_label[store.label] = store
     execute = app._execute_callback
 
     def labelled(function: Any, args: Any, outputs: Any, context: Any) -> Any:
@@ -307,10 +312,10 @@ def of_context(context: Mapping[str, Any]) -> Store | None:
     label = context.get(_APP)
     if label is None:
         return None
+    store = _by_label.get(label)
+    if store is not None:
+        return store
     stores = list(_stores.values())
-    for store in stores:
-        if store.label == label:
-            return store
     return stores[0] if len(stores) == 1 else None
 
 

@@ -23,6 +23,7 @@ def of_its_own(directory: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     dash._callback.GLOBAL_CALLBACK_LIST.clear()
     dash._get_app.APP = None
     framecache.dash._store._stores.clear()
+    framecache.dash._store._by_label.clear()
 
 
 @pytest.fixture
