@@ -94,7 +94,7 @@ def since_arrival() -> float:
     prevent_initial_call=True,
 )
 def query(clicks: int, rows: int) -> tuple[Any, list[float]]:
-    df = pd.DataFrame({"rnd": np.random.rand(int(rows))})
+    df = pd.DataFrame({"rnd": np.random.rand(int(rows))}, copy=False)
     made = time.time()
     return to_store(df), [clicks, made]
 

@@ -165,20 +165,43 @@ def milliseconds(values: list[float]) -> str:
     return f"{statistics.median(values) * 1000:,.1f}" if values else "-"
 
 
+def cost(point: Figure) -> float:
+    """Seconds that a read of the store adds to a callback, on the server."""
+    if not point["server_read"]:
+        return math.nan
+    read, empty = (
+        statistics.median(point[name]) for name in ("server_read", "server_empty")
+    )
+    return float(read - empty)
+
+
+def times_ours(point: Figure, ours: dict[int, float]) -> str:
+    """How many times what framecache's read adds."""
+    ratio = cost(point) / max(ours.get(point["rows"], math.nan), 1e-5)
+    return "" if point["kind"] == "framecache" or math.isnan(ratio) else f"{ratio:,.1f}"
+
+
 def table(results: dict[str, Any]) -> str:
     lines = [
         f"Measured {results['date']}. Milliseconds, medians; memory of all workers.",
         "",
         "| rows | | chain, first | chain, later | read in the browser | empty callback "
-        "| request to callback | the same, empty | private MB | |",
-        "|--:|---|--:|--:|--:|--:|--:|--:|--:|---|",
+        "| request to callback | the same, empty | difference | of framecache's, times "
+        "| private MB | |",
+        "|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
-    for p in results["points"]:
+    points = results["points"]
+    ours = {p["rows"]: cost(p) for p in points if p["kind"] == "framecache"}
+    order = list(NAMES)
+    for p in sorted(points, key=lambda p: (p["rows"], order.index(p["kind"]))):
+        added = cost(p)
         lines.append(
             f"| {p['rows']:,} | {NAMES[p['kind']]} | {milliseconds(p['chain'][:1])} "
             f"| {milliseconds(p['chain'][1:])} | {milliseconds(p['read'])} "
             f"| {milliseconds(p['empty'])} | {milliseconds(p['server_read'])} "
             f"| {milliseconds(p['server_empty'])} "
+            f"| {'-' if math.isnan(added) else f'{added * 1000:,.2f}'} "
+            f"| {times_ours(p, ours)} "
             f"| {p['worker_private'] / 1e6:,.0f} | {p['gave_up']} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,4 +1,6 @@
-"""An example under gunicorn, and headless Chromium in front of it."""
+"""A program under gunicorn, and headless Chromium in front of it: for the tests of the
+examples, the benchmarks in a browser and Dash's matrix.
+"""
 
 import contextlib
 import os
@@ -10,8 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -44,24 +47,66 @@ def wait_for(address: str, server: subprocess.Popen[bytes], seconds: float = 90)
     raise AssertionError(f"nobody answers at {address}")
 
 
+@dataclass
+class Server:
+    """A program under gunicorn."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def memory(self, *fields: str) -> int:
+        """The sum of these fields of smaps_rollup over the workers, in bytes."""
+        kib = 0
+        for pid in self.workers():
+            with contextlib.suppress(OSError):  # it has just ended
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    name, _, value = line.partition(":")
+                    if name in fields:
+                        kib += int(value.split()[0])
+        return kib * 1024
+
+
+@contextlib.contextmanager
+def gunicorn(
+    folder: Path,
+    application: str,
+    environment: dict[str, str],
+    workers: int = 2,
+    *more: str,
+    log: IO[bytes] | None = None,
+) -> Iterator[Server]:
+    """`application` (module:name of `folder`), with `more` arguments of gunicorn."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        sys.executable, "-m", "gunicorn", "--chdir", str(folder), "--workers",
+        str(workers), "--bind", address, "--log-level", "warning", *more, application,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=log, stderr=log
+    )
+    try:
+        wait_for(f"http://{address}/", process)
+        yield Server(f"http://{address}/", process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
 @contextlib.contextmanager
 def serve(
     folder: Path, application: str, environment: dict[str, str], workers: int = 2
 ) -> Iterator[str]:
     """The address of `application` (module:name of `folder`) under gunicorn."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [
-        sys.executable, "-m", "gunicorn", "--chdir", str(folder), "--workers",
-        str(workers), "--bind", address, "--log-level", "warning",
-        application,
-    ]  # fmt: skip
-    server = subprocess.Popen(command, env=environment)
-    try:
-        wait_for(f"http://{address}/", server)
-        yield f"http://{address}/"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+    with gunicorn(folder, application, environment, workers) as server:
+        yield server.address
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,12 +22,10 @@ import psutil
 import pytest
 import requests
 
-HERE = Path(__file__).parent
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "examples/tests"))
+
+import browser  # noqa: E402  of examples/tests
 
 _GUNICORN = "gunicorn matrix_app:server -b 127.0.0.1:{port} --timeout 120"
 _UVICORN = "uvicorn matrix_app:server --host 127.0.0.1 --port {port} --log-level warning"
@@ -59,28 +56,11 @@ MATRIX = [("plain", name) for name in SERVERS] + [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Running:
     """A server, and what a browser does with it."""
 
-    def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.url, self.process, self.log = url, process, log
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            try:
-                requests.get(self.url, timeout=5)
-                return
-            except requests.RequestException:
-                assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.1)
-        raise TimeoutError(self.log.read_text())
+    def __init__(self, url: str, process: subprocess.Popen[bytes]) -> None:
+        self.url, self.process = url, process
 
     def user(self) -> "User":
         return User(self.url)
@@ -142,7 +122,7 @@ def running(
 ) -> Iterator[Any]:
     spelling, name = request.param
     server = SERVERS[name]
-    port = free_port()
+    port = browser.free_port()
     log = tmp_path / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -150,9 +130,12 @@ def running(
             cwd=HERE, stdout=out, stderr=out, start_new_session=True,
             env={**os.environ, "SPELLING": spelling, "BACKEND": server.backend},
         )  # fmt: skip
-    running = Running(f"http://127.0.0.1:{port}/", process, log)
+    running = Running(f"http://127.0.0.1:{port}/", process)
     try:
-        running.wait()
+        try:
+            browser.wait_for(running.url, process)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{log.read_text()}") from None
         yield running, spelling, server
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -192,13 +175,12 @@ def test_values_are_every_workers_and_the_sessions_own(
 
 def click_through(url: str) -> None:
     """In Chromium."""
-    if CHROMIUM is None:
+    if shutil.which("chromium") is None:
         return
-    from playwright.sync_api import TimeoutError, sync_playwright
+    from playwright.sync_api import TimeoutError
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page()
+    with browser.chromium() as started:
+        page = started.new_page()
         page.set_default_timeout(60_000)
         for _ in range(4):
             page.goto(url)
@@ -212,4 +194,3 @@ def click_through(url: str) -> None:
                 "text => document.querySelector('#log').innerText === text",
                 arg=f"1000 rows of click {clicks}",
             )
-        browser.close()
