@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from framecache.dash import grid
+from framecache.dash import _serve, grid
 from framecache.dash.grid import RequestError, grid_columns, grid_rows
 
 ROWS = 3_000
@@ -275,6 +275,39 @@ def test_cells_are_json(cache: framecache.Cache) -> None:
     ]
 
 
+def test_cells_that_python_cannot_hold_are_numbers_of_their_unit(
+    cache: framecache.Cache,
+) -> None:
+    table = pa.table(
+        {
+            "far": pa.array([2**55, None], pa.timestamp("s")),
+            "zone": pa.array([1, None], pa.timestamp("us", "No/Where")),
+            "day": pa.array([2**30, None], pa.date32()),
+            "span": pa.array([2**62, None], pa.duration("s")),
+            "days": pa.array([[2**30], None], pa.list_(pa.date32())),
+        }
+    )
+    with cache.put("k", table) as frame:
+        got = grid_rows(frame, {"startRow": 0, "endRow": 2})
+    assert got is not None
+    assert list(got["rowData"][0].values()) == [
+        str(2**55), "1970-01-01T00:00:00.000001", str(2**30), str(2**62), "?"
+    ]  # fmt: skip
+    assert set(got["rowData"][1].values()) == {None}
+
+
+def test_types_without_an_order_or_a_line_are_refused(cache: framecache.Cache) -> None:
+    interval = pa.array([(1, 2, 3)] * 9, pa.month_day_nano_interval())
+    union = pa.UnionArray.from_sparse(pa.array([0] * 9, pa.int8()), [pa.array([1] * 9)])
+    with cache.put("k", pa.table({"i": interval, "u": union})) as frame:
+        with pytest.raises(RequestError, match="cannot be sorted"):
+            grid_rows(frame, {"startRow": 0, "endRow": 2, "sortModel": by("i")})
+        query = json.dumps({"downsample": {"y": "u", "points": 4}})
+        answer = _serve.answer(frame, query)
+        assert answer.status == 400
+        assert b"no line to draw" in b"".join(answer.body)
+
+
 def test_pages_beyond_the_end_are_empty(frame: Any) -> None:
     for sort in ([], by("real")):
         page = {"startRow": ROWS, "endRow": ROWS + 5, "sortModel": sort}
@@ -295,6 +328,11 @@ def test_pages_beyond_the_end_are_empty(frame: Any) -> None:
         ({"sortModel": [{"colId": 3, "sort": "asc"}]}, "no column's name"),
         ({"sortModel": [{"colId": "row", "sort": "up"}]}, "neither asc nor desc"),
         ({"sortModel": "row"}, "no list"),
+        ({"sortModel": by("row", "small", "-row")}, "column 'row' is sorted by twice"),
+        (
+            {"filterModel": {"row": {"conditions": [{"conditions": [{}]}]}}},
+            "conditions within conditions",
+        ),
         ({"filterModel": []}, None),
         ({"filterModel": [1]}, "no object"),
         ({"filterModel": {"nope": {}}}, "no column 'nope'"),

@@ -56,6 +56,8 @@ def _combined(array: Any, model: Any) -> Mask:
     join = {"AND": np.logical_and, "OR": np.logical_or}.get(model.get("operator", "AND"))
     if join is None:
         raise bad("filter", "the operator is AND or OR")
+    if any("conditions" in c or "condition1" in c for c in conditions if type(c) is dict):
+        raise bad("filter", "conditions within conditions")
     return reduce(join, [_combined(array, condition) for condition in conditions])
 
 

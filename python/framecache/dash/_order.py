@@ -55,6 +55,8 @@ def _keys(array: Any) -> tuple[Numbers, Numbers | None]:
         valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False))
     if t.is_decimal(array.type):
         array = array.cast(pa.float64())
+    if t.is_interval(array.type):
+        raise bad("sort", f"a column of type {array.type} cannot be sorted")
     if not (t.is_dictionary(array.type) or _is_plain(array.type)):
         try:
             array = array.dictionary_encode()

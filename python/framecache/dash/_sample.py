@@ -30,7 +30,10 @@ def numbers(array: Any, name: str) -> np.ndarray[Any, Any]:
     type = array.type
     if pa.types.is_decimal(type):
         array = array.cast(pa.float64())
-    values = np.asarray(array.to_numpy(zero_copy_only=False))
+    try:
+        values = np.asarray(array.to_numpy(zero_copy_only=False))
+    except pa.ArrowNotImplementedError:
+        values = np.empty(0, dtype=object)
     if values.dtype.kind not in "iufmMb":
         raise bad("downsample", f"column {name!r} of type {type} is no line to draw")
     return values.view(np.int64) if values.dtype.kind in "mM" else values

@@ -155,13 +155,16 @@ def _sort_model(model: Any, frame: Frame) -> list[tuple[int, bool]]:
         return []
     if not isinstance(model, list) or not all(isinstance(one, dict) for one in model):
         raise bad("sort", "sortModel is no list of colId and sort")
-    found = []
+    found: list[tuple[int, bool]] = []
     for one in model:
         if one.get("sort") not in ("asc", "desc"):
             raise bad(
                 "sort", f"sort {str(one.get('sort'))[:40]!r} is neither asc nor desc"
             )
-        found.append((_position(frame, one.get("colId")), one["sort"] == "desc"))
+        position = _position(frame, one.get("colId"))
+        if position in (before for before, _ in found):
+            raise bad("sort", f"column {one['colId']!r} is sorted by twice")
+        found.append((position, one["sort"] == "desc"))
     return found
 
 
@@ -279,7 +282,23 @@ def _cells(array: Any) -> list[Any]:
         array = array.cast(pa.duration("us"), safe=False)
     elif pa.types.is_time64(type) and type.unit == "ns":
         array = array.cast(pa.time64("us"), safe=False)
-    return [_cell(value) for value in array.to_pylist()]
+    try:
+        values = array.to_pylist()
+    except (OverflowError, ValueError):
+        values = _beyond(array)
+    return [_cell(value) for value in values]
+
+
+def _beyond(array: Any) -> list[Any]:
+    """Cells that Python's types do not hold: the year 10,000, an unknown zone."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(array.type) and array.type.tz:
+        return _cells(array.cast(pa.timestamp(array.type.unit)))  # in UTC
+    if pa.types.is_temporal(array.type):
+        whole = pa.int32() if array.type.bit_width == 32 else pa.int64()
+        return [None if n is None else str(n) for n in array.view(whole).to_pylist()]
+    return ["?" if known else None for known in array.is_valid().to_pylist()]
 
 
 def _cell(value: Any) -> Any:
