@@ -9,7 +9,7 @@ TORTURE_SECONDS ?= 120
 export PRESET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test test-dash bench bench-dash models torture fuzz wheel test-pythons install clean
+.PHONY: help setup build demo app test test-dash bench bench-dash models torture fuzz wheel test-pythons test-oldest install clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -70,6 +70,9 @@ wheel: setup ## build and audit the source package and the wheel, into build/dis
 
 test-pythons: wheel ## the Python tests on every interpreter there is (PYTHONS="3.12 3.13")
 	@scripts/test-pythons $(PYTHONS)
+
+test-oldest: build wheel ## the Python tests with the oldest pandas, polars, pyarrow and Dash allowed
+	@scripts/test-oldest $(ARGS)
 
 install: ## install into PREFIX (/usr/local), below DESTDIR if that is set
 	@$(MAKE) --no-print-directory build PRESET=release

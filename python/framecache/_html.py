@@ -66,10 +66,13 @@ def cache_html(cache: Cache) -> str:
     )
     if asked:
         facts.append(("hits", f"{int(stats['hits']) / asked:.1%} of {asked:,} gets"))
-    titles = ["key", "rows", "columns", "bytes", "age", "expires", "held"]
-    body = [_line(info) for info in infos[:_FRAMES]]
+    titles = ["key", "rows", "columns", "bytes", "age", "expires", "held", "mapped by"]
+    mapped = _text.mapped_by(cache)
+    body = [
+        [*_line(info), ", ".join(mapped.get(info["key"], []))] for info in infos[:_FRAMES]
+    ]
     if len(infos) > _FRAMES:
-        body.append([f"… {len(infos) - _FRAMES:,} more"] + [""] * 6)
+        body.append([f"… {len(infos) - _FRAMES:,} more"] + [""] * (len(titles) - 1))
     return f"<div><p>{_facts(facts)}</p>{_table([titles], body, _LEFT)}</div>"
 
 

@@ -181,7 +181,7 @@ class Reader:
     def _strings(self, position: int, data: Data, recorded: str, extra: Extra) -> Read:
         import pandas as pd
 
-        if not recorded and not infers_str():
+        if recorded in ("", "object") and not infers_str():  # no table of ours
             return _numpy.objects(_numpy.strings(data)), "it holds Python objects"
         dtype = string_dtype(recorded, extra.get("storage"))
         if dtype.storage.startswith("pyarrow"):
@@ -223,7 +223,9 @@ class Reader:
             values = _pandas_objects.decode(data, of)
         elif data.type == "STRING":
             values = _numpy.objects(_numpy.strings(data))
-            values = pd.array(values, dtype=string_dtype(recorded, of.get("storage")))
+            if recorded or infers_str():
+                dtype = string_dtype(recorded, of.get("storage"))
+                values = pd.array(values, dtype=dtype)
         else:
             read = _plain(data, recorded, of)
             values = read[0] if read is not None else None

@@ -134,22 +134,25 @@ def home_of(frame: Frame) -> Cache | None:
     return None
 
 
-def _program(pid: int) -> str:
+def mapped_by(cache: Cache) -> dict[str, list[str]]:
+    """For each key the processes that have its frame mapped, such as ``123 (gunicorn)``."""
+    found: dict[str, list[str]] = {}
+    try:
+        for held in cache.holders():
+            found.setdefault(held["key"], []).append(_process(held["pid"]))
+    except Error:  # /proc cannot be read
+        pass
+    return found
+
+
+def _process(pid: int) -> str:
+    if pid == os.getpid():
+        return f"{pid} (this process)"
     try:
         with open(f"/proc/{pid}/comm") as comm:
-            return comm.read().strip()
-    except OSError:
-        return "?"
-
-
-def processes(frame: Frame, cache: Cache) -> list[tuple[int, str]]:
-    """Pids and names of the processes that have the frame mapped."""
-    try:
-        every = cache.holders()
-    except Error:  # /proc cannot be read
-        return []
-    pids = [held["pid"] for held in every if held["key"] == frame.key]
-    return [(pid, _program(pid)) for pid in pids]
+            return f"{pid} ({comm.read().strip()})"
+    except OSError:  # it has just ended
+        return f"{pid} (?)"
 
 
 def place_of(frame: Frame) -> list[tuple[str, str]]:
@@ -157,11 +160,8 @@ def place_of(frame: Frame) -> list[tuple[str, str]]:
     cache = home_of(frame)
     if cache is None:
         return [("lives in", "memory of its readers only: replaced, deleted or closed")]
-    mapped = [
-        f"{pid} ({'this process' if pid == os.getpid() else name})"
-        for pid, name in processes(frame, cache)
-    ]
-    return [("lives in", cache.dir), ("mapped by", ", ".join(mapped) or "nobody")]
+    mapped = ", ".join(mapped_by(cache).get(frame.key, []))
+    return [("lives in", cache.dir), ("mapped by", mapped or "nobody")]
 
 
 def table(rows: list[list[str]], right: Collection[int] = ()) -> str:

@@ -260,7 +260,7 @@ def _zone(encoder: Encoder, zone: datetime.tzinfo | None, level: int) -> Any:
         return [_span(offset), *name]
     raise Refused(
         f"the time zone {zone!r} is neither a zoneinfo.ZoneInfo with a key nor a "
-        "datetime.timezone"
+        "datetime.timezone (pandas 2 makes zones of pytz from names: give ZoneInfo(...))"
     )
 
 

@@ -7,6 +7,7 @@ import framecache
 import pyarrow as pa
 import pytest
 import samples
+from versions import PYARROW_20
 
 ARRAYS = samples.arrays()
 TYPES = list(ARRAYS)
@@ -48,6 +49,8 @@ def test_chunks_become_one(cache: framecache.Cache, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_many_rows_come_back(cache: framecache.Cache, kind: str) -> None:
+    if kind == "union sparse" and not PYARROW_20:
+        pytest.skip("pyarrow 19 gives other values of joined sparse unions")
     chunk = pa.concat_arrays([ARRAYS[kind]] * 50) if kind != "run end" else ARRAYS[kind]
     check(cache, pa.table({"c": pa.chunked_array([chunk.slice(3)] * 40)}))
 

@@ -154,6 +154,7 @@ FILTERS: list[tuple[str, dict[str, Any], Any]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Downcasting object dtype")  # pandas 2
 @pytest.mark.parametrize(("column", "model", "want"), FILTERS)
 def test_filters_as_pandas_does(
     frame: Any, column: str, model: dict[str, Any], want: Any

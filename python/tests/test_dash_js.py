@@ -11,6 +11,7 @@ import subprocess
 from typing import Any
 
 import framecache
+import numpy as np
 import pyarrow as pa
 import pytest
 from framecache.dash import _route, _serve
@@ -55,7 +56,7 @@ def test_script_is_in_the_package_with_its_licences() -> None:
 CASES: list[tuple[str, Any, list[Any]]] = [
     ("int8", pa.array([1, None, -3], pa.int8()), [1, None, -3]),
     ("uint64", pa.array([1, None, 2**40], pa.uint64()), [1, None, 2**40]),
-    ("float16", pa.array([1.5, None], pa.float16()), [1.5, None]),
+    ("float16", pa.array([np.float16(1.5), None], pa.float16()), [1.5, None]),
     ("bool", pa.array([True, None, False]), [True, None, False]),
     ("null", pa.nulls(2), [None, None]),
     ("text", pa.array(["ä", None, ""], pa.large_string()), ["ä", None, ""]),

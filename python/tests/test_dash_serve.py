@@ -262,7 +262,7 @@ D = decimal.Decimal
         (pa.array([D("1.25"), None], pa.decimal128(9, 2)), pa.float64()),
         (pa.array([D("-1.25"), None], pa.decimal64(18, 2)), pa.string()),
         (pa.array([D("1.25"), None], pa.decimal256(60, 2)), pa.string()),
-        (pa.array([1.5, None], pa.float16()), pa.float32()),
+        (pa.array([np.float16(1.5), None], pa.float16()), pa.float32()),
         (pa.array(["a", None], pa.string_view()), pa.string()),
         (pa.array([b"a", None], pa.large_binary()), pa.binary()),
         (pa.array([[1], None], pa.list_view(pa.int32())), pa.list_(pa.int32())),

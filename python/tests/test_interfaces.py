@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal as assert_polars_equal
+from versions import needs_polars_2
 
 # ---- polars ----
 
@@ -34,6 +35,7 @@ def polars_frame() -> pl.DataFrame:
     )  # fmt: skip
 
 
+@needs_polars_2
 def test_polars_comes_back(cache: framecache.Cache) -> None:
     given = polars_frame()
     for part in (given, given.head(0), given.slice(1, 2), pl.concat([given, given])):

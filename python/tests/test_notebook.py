@@ -86,9 +86,13 @@ def test_other_processes_that_map_it_are_named(cache: framecache.Cache) -> None:
     os.read(ready, 1)
     with cache["k"] as frame:
         assert f"{pid} (python" in frame._repr_html_()
+        in_cache = cache._repr_html_()
+        assert f"{pid} (python" in in_cache, in_cache
+        assert f"{os.getpid()} (this process)" in in_cache
         os.write(write, b"1")
         assert ended(pid) == 0
         assert f"{pid} (" not in frame._repr_html_()
+        assert f"{pid} (" not in cache._repr_html_()
     for descriptor in (read, write, ready, done):
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from versions import PANDAS_3
 
 ROWS = 5_000
 DOC = Path(__file__).parents[2] / "docs/pandas.md"
@@ -74,7 +75,8 @@ SAMPLES: dict[str, list[Any]] = {
                                                  "Float64"),
     "boolean": nullable("boolean"),
     "str, string (pyarrow)": [
-        pd.array(TEXTS, dtype="string[pyarrow]"), pd.array(TEXTS, dtype="str"),
+        pd.array(TEXTS, dtype="string[pyarrow]"),
+        *([pd.array(TEXTS, dtype="str")] if PANDAS_3 else []),
     ],
     "str, string (python)": [pd.array(TEXTS, dtype="string[python]")],
     "category": [

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from versions import PANDAS_3
 
 ROWS = 200_001  # 1.6 MB: a column has a segment of its own
 
@@ -17,7 +18,7 @@ ROWS = 200_001  # 1.6 MB: a column has a segment of its own
 def sample() -> pd.DataFrame:
     values = np.arange(ROWS, dtype=float)
     holes = np.where(values % 3 == 0, np.nan, values)
-    times = pd.Series(pd.date_range("2020", periods=ROWS, freq="s"))
+    times = pd.Series(pd.date_range("2020", periods=ROWS, freq="s", unit="us"))
     gone = times.mask(times.index % 5 == 0)
     return pd.DataFrame(
         {
@@ -72,7 +73,9 @@ def test_columns_with_and_without_nulls_are_linked(cache: framecache.Cache) -> N
     assert is_known(cache, out["holes"].to_numpy(), "g", "g")
     assert is_known(cache, out["gone"].to_numpy().view("i8"), "t", "tsu:")
     wider = out.assign(new=1.5)
-    assert put_again(cache, wider) >= 6  # bool is packed anew, and text may be
+    linked = put_again(cache, wider)
+    # bool is packed anew, and text may be; assign() of pandas 2 copies all the others.
+    assert linked >= 6 or not PANDAS_3
     pd.testing.assert_frame_equal(wider, df.assign(new=1.5))
 
 

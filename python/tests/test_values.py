@@ -171,7 +171,7 @@ def test_what_has_no_array_keeps_no_lease(cache: framecache.Cache) -> None:
 def test_pandas_scalars_come_back(cache: framecache.Cache) -> None:
     value = [
         pd.Timestamp("2024-02-29 12:30:15.123456789"),
-        pd.Timestamp("2024-02-29", tz="Europe/Paris"),
+        pd.Timestamp("2024-02-29", tz=zoneinfo.ZoneInfo("Europe/Paris")),
         pd.Timestamp("2024-02-29").as_unit("s"),
         pd.Timedelta("3 days 00:00:00.000000001"),
         pd.NaT,
@@ -309,9 +309,13 @@ class Text(str):
     __slots__ = ()
 
 
+TEXT_ARRAYS = [np.dtypes.StringDType()] if hasattr(np.dtypes, "StringDType") else []
+
+
 @pytest.mark.parametrize(
     ("value", "path"),
     [
+        *((np.array(["a"], dtype=kind), "no fixed width") for kind in TEXT_ARRAYS),
         (object(), r"value: a builtins\.object"),
         ({"a": [1, 2, 3, object()]}, r"value\['a'\]\[3\]: a builtins"),
         ({"a": {2: (1, Point(1, 2))}}, r"value\['a'\]\[2\]\[1\]: a .*test_values\.Point"),
@@ -327,7 +331,6 @@ class Text(str):
         (np.zeros(2, dtype=[("a", object)]), "holds Python objects"),
         (np.array([1, object()], dtype=object), r"value\[1\]: a builtins"),
         (np.ma.masked_array([1], [True]), "MaskedArray"),
-        (np.array(["a"], dtype=np.dtypes.StringDType()), "no fixed width"),
         (datetime.datetime(2024, 1, 1, tzinfo=Nowhere()), "time zone"),
     ],
 )  # fmt: skip

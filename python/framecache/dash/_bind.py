@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import dash
 from dash import Dash, dependencies
 from dash import _callback as dash_callback
 from dash._callback_context import context_value
@@ -181,7 +183,19 @@ def _register_bound(
 
 
 def install() -> None:
-    """Have every callback bound that is registered from now on."""
+    """Have every callback bound that is registered from now on.
+
+    Raises
+    ------
+    ImportError
+        This Dash does not tell a callback which page load asks: the values of two tabs
+        would be one.
+    """
+    if [int(number) for number in re.findall(r"\d+", dash.__version__)[:3]] < [4, 4, 1]:
+        raise ImportError(
+            f"framecache.dash needs Dash 4.4.1 or later, and this is {dash.__version__}: "
+            "pip install -U dash"
+        )
     if dash_callback.register_callback is _register:
         dash_callback.register_callback = _register_bound  # type: ignore[assignment]
 

@@ -483,3 +483,20 @@ def test_a_worker_restarted_between_callbacks_still_knows_the_value(
         finally:
             worker.kill()
             worker.wait()
+
+
+@pytest.mark.parametrize("version", ["4.4.0", "3.9", "4.4.0rc1"])
+def test_a_dash_that_does_not_tell_tabs_apart_is_refused_by_name(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dash, "__version__", version)
+    with pytest.raises(ImportError, match=rf"4\.4\.1 or later.*{version}.*pip install"):
+        framecache.dash._bind.install()
+
+
+@pytest.mark.parametrize("version", ["4.4.1", "4.10.0", "5.0"])
+def test_later_versions_of_dash_are_taken(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dash, "__version__", version)
+    framecache.dash._bind.install()
