@@ -135,7 +135,7 @@ def home_of(frame: Frame) -> Cache | None:
 
 
 def mapped_by(cache: Cache) -> dict[str, list[str]]:
-    """For each key the processes that have its frame mapped, such as ``123 (gunicorn)``."""
+    """For each key the processes that have its frame mapped, as ``123 (gunicorn)``."""
     found: dict[str, list[str]] = {}
     try:
         for held in cache.holders():
