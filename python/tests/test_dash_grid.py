@@ -164,6 +164,16 @@ def test_filters_as_pandas_does(
     assert rows(frame, filterModel={column: model}) == list(DF.row[want])
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "+05:30", "UTC"])
+def test_a_day_is_that_of_the_columns_zone(cache: framecache.Cache, zone: str) -> None:
+    times = pd.date_range("2013-03-09", periods=96, freq="h", tz=zone)  # a short day too
+    with cache.put("k", pd.DataFrame({"row": range(96), "time": times})) as frame:
+        for day in ("2013-03-09", "2013-03-10", "2013-03-11"):
+            model = {"time": date("equals", f"{day} 00:00:00")}
+            want = [row for row, time in enumerate(times) if str(time.date()) == day]
+            assert rows(frame, filterModel=model) == want
+
+
 def test_sort_and_filters_together(frame: Any) -> None:
     model = {"small": number("greaterThan", 0), "text": text("contains", "a")}
     kept = DF[(DF.small > 0) & DF.text.str.contains("a", case=False, na=False)]

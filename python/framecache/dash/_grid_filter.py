@@ -154,7 +154,14 @@ def _date(array: Any, operation: str, model: dict[str, Any]) -> Any:
         after = _span(model.get("dateTo"))[1]
 
     def bound(moment: datetime.datetime) -> Any:
-        return scalar(moment.isoformat(), array.type)
+        zone = getattr(array.type, "tz", None)
+        if zone is None or moment.tzinfo is not None:
+            return scalar(moment.isoformat(), array.type)
+        wall = pa.scalar(moment, pa.timestamp("us"))  # of the zone, as cells show it
+        found = pc.assume_timezone(
+            wall, zone, ambiguous="earliest", nonexistent="earliest"
+        )
+        return pc.cast(found, array.type, safe=False)
 
     if operation in ("equals", "notEqual", "inRange"):
         found = pc.and_(
