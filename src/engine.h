@@ -65,11 +65,11 @@ _Static_assert(FC__COUNT_ALL <= FC__COUNTERS, "control has room for them");
 typedef enum fc__lock_class {
     FC__LOCK_RECORD = 1, /* any state change of this record */
     FC__LOCK_KEY,        /* commit of this key */
-    FC__LOCK_FLIGHT,     /* reserved: computing this key */
-    FC__LOCK_FLIGHT_2,   /* reserved: the same, when the owner is stuck */
+    FC__LOCK_FLIGHT,     /* computing this key */
+    FC__LOCK_FLIGHT_2,   /* the same, when the owner is stuck, or by who owns another */
     FC__LOCK_JANITOR,    /* 0: the elected housekeeper; 1: the put that pays as it writes */
     FC__LOCK_ATTACH,     /* shared: attached; exclusive: create anew */
-    FC__LOCK_PROMOTE     /* decompressing this record's frame */
+    FC__LOCK_PROMOTE     /* decompressing this record's frame, or reading all its blocks */
 } fc__lock_class;
 
 typedef struct fc__lock {

@@ -166,7 +166,7 @@ typedef struct fc__control {
     _Alignas(64) _Atomic uint32_t hints_big[FC__HINTS_BIG]; /* record + 1, or 0 */
     _Atomic uint32_t hints_small[FC__HINTS_SMALL];
     _Alignas(64) _Atomic uint32_t wait_words[FC__WAIT_WORDS]; /* bumped by each change */
-    _Atomic uint32_t waiting[FC__WAIT_WORDS]; /* 1: somebody may sleep on the word */
+    _Atomic uint32_t waiting[FC__WAIT_WORDS]; /* 1: somebody may sleep on it; 2: watches it */
     _Alignas(64) _Atomic uint32_t flight_words[FC__WAIT_WORDS]; /* reserved */
     _Atomic uint64_t spill_units;    /* a gauge, put right by each sweep */
     _Atomic uint64_t tag_epochs[63]; /* reserved */

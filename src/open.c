@@ -1,5 +1,5 @@
-/* Attaching a process, and its end: fc_cache_open, _close, _set_budget, _settings; the references that
- * let frames outlive the cache; the log. */
+/* Attaching a process, and its end: fc_cache_open, _close, _set_budget, _settings; the
+ * references that let frames outlive the cache; the log. */
 #include "engine.h"
 
 #include <stddef.h>

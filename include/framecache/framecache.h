@@ -389,7 +389,9 @@ FC_API int fc_put_stream(fc_cache *cache, fc_bytes key, struct ArrowArrayStream 
  * mapping counts until it is stored to; what another thread stores meanwhile may or may not
  * be seen, as in any put. *frame: to be released; *column: its own, borrowed from it;
  * *validity: the column's, as it stands beside `values` (NULL: no nulls), readable as long as
- * those are. FC_E_MISS, without a message: no such column. */
+ * those are, which the frame does not see to if they are a private mapping's. FC_E_MISS,
+ * without a message: no such column, or one of less than 1 MiB. [fast] but for a private
+ * mapping, whose pages are looked at. */
 FC_API int fc_find_column(fc_cache *cache, const void *values, uint64_t bytes,
                           fc_frame **frame, const fc_column **column,
                           const uint8_t **validity);
@@ -400,8 +402,8 @@ FC_API int fc_find_column(fc_cache *cache, const void *values, uint64_t bytes,
 FC_API int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error);
 FC_API int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error);
 
-/* All with the tag; all whose key begins so (reads every key); all. Frames put while it runs may stay.
- * *count (or NULL): how many went. [waits] */
+/* All with the tag; all whose key begins so (reads every key); all. Frames put while it runs
+ * may stay. *count (or NULL): how many went. [waits] */
 FC_API int fc_delete_tag(fc_cache *cache, fc_bytes tag, uint64_t *count, fc_error *error);
 FC_API int fc_delete_prefix(fc_cache *cache, fc_bytes prefix, uint64_t *count,
                             fc_error *error);
@@ -521,7 +523,7 @@ FC_API void fc_cursor_close(fc_cursor *cursor);
  * idle mapping, which its process gives up when memory is short, cannot be told from one
  * in use. *all (or NULL): false if there may be others, in another pid namespace or of
  * another user. Non-zero from the callback ends the walk with that result. Errors:
- * UNSUPPORTED (no /proc), NOMEM. [waits] */
+ * UNSUPPORTED (no /proc), NOMEM, those of a cursor. [waits] */
 typedef struct fc_holder {
     fc_bytes key;        /* data NULL: replaced or deleted since, but still held */
     int64_t pid;

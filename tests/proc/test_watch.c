@@ -231,7 +231,7 @@ static void no_change_is_lost(void **state) {
     void *result;
 
     (void)state;
-    /* Among threads its allocator might be locked: sanitizers do not mind forks. */
+    /* Before the threads: a sanitizer's allocator may be locked in a child of them. */
     pid_t child = spawn(put_rounds, w);
     fc_cache *cache = open_threaded(w->dir);
     for (int i = 0; i < KEYS; i++) {
