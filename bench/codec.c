@@ -1,10 +1,11 @@
-/* A table like the flights out of New York in 2013, ten times: how small the cold tier makes
- * each column, and how fast it does.
+/* The flights out of New York in 2013, ten times: how small the cold tier makes them, as a
+ * whole and each column as a frame of its own, and how fast it does. codec_table.py puts the
+ * table, as `make demo` reads it, into a cache beside.
  *
- *     codec DIR
+ *     codec DIR       with the frame "flights" in the cache DIR/table
  *
- * Ratios per column stand against LZ4 without shuffling. Demotion, from a mapped frame to a
- * published file with the frame's memory given back, stands against two threads of
+ * How small stands against LZ4 without shuffling. Demotion, from a mapped frame to a published
+ * file with the frame's memory given back, stands against two threads of
  * LZ4_compress_default() over the same blocks in warm memory, as they are and shuffled
  * before. Promotion, from a cold key to a mapped frame, stands against two threads of
  * LZ4_decompress_safe() of the same blocks to new files and to memory that is there. The
@@ -21,76 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROWS = 3367760, ROUNDS = 7, COLUMNS = 14, BLOCK = 256 << 10 };
-
-static const fc_field fields[COLUMNS] = {
-    {"month", "i"},     {"day", "i"},     {"dep_time", "g"}, {"sched_dep_time", "i"},
-    {"dep_delay", "g"}, {"arr_delay", "g"}, {"carrier", "s"},  {"flight", "i"},
-    {"tailnum", "U"},   {"origin", "c"},  {"air_time", "g"}, {"distance", "g"},
-    {"hour", "g"},      {"time_hour", "tsn:"}};
-
-/* ---- The table: sorted by time, delays skewed, routes few ---- */
-
-static uint64_t random_state = 88172645463325252u;
-
-static uint32_t random_below(uint32_t limit) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 32) * limit >> 32);
-}
-
-static double skewed_delay(void) {
-    int base = (int)random_below(12) - 9;
-    for (int i = 0; i < 4 && random_below(4) == 0; i++)
-        base += (int)random_below(40 << i);
-    return base;
-}
-
-static void put_row(fc_build *build, int64_t row) {
-    static const double distances[] = {1400, 1416, 1089, 1576, 762, 719, 1065, 229,
-                                       944,  733,  1028, 2475, 2586, 187, 944,  2227};
-    int64_t minute = row * 525600 / ROWS;
-    int scheduled = 300 + (int)(minute % 1140), route = (int)random_below(16);
-    double delay = skewed_delay(), air = (double)(int)(distances[route] / 7.9) +
-                                         (double)random_below(21) - 10;
-    int departure = scheduled + (int)delay;
-    char tail[8];
-#define COLUMN(i, type) ((type *)fc_build_column(build, i)->values)[row]
-    COLUMN(0, int32_t) = (int32_t)(1 + minute / 43800);
-    COLUMN(1, int32_t) = (int32_t)(1 + minute / 1440 % 30);
-    COLUMN(2, double) = departure / 60 % 24 * 100 + departure % 60;
-    COLUMN(3, int32_t) = scheduled / 60 % 24 * 100 + scheduled % 60;
-    COLUMN(4, double) = delay;
-    COLUMN(5, double) = delay + (double)random_below(30) - 20;
-    COLUMN(6, int16_t) = (int16_t)(random_below(3) ? route % 5 : (int)random_below(16));
-    COLUMN(7, int32_t) = (int32_t)(1 + route * 137 + (int)random_below(40) * 11);
-    COLUMN(9, int8_t) = (int8_t)random_below(3);
-    COLUMN(10, double) = air;
-    COLUMN(11, double) = distances[route];
-    COLUMN(12, double) = scheduled / 60 % 24;
-    COLUMN(13, int64_t) = (1356998400 + minute / 60 * 3600) * 1000000000ll;
-#undef COLUMN
-    int length = snprintf(tail, sizeof tail, "N%u%c%c", 100 + random_below(900),
-                          'A' + (int)random_below(6), 'A' + (int)random_below(8));
-    fc_error error;
-    bench_must(fc_build_append(build, fc_build_column(build, 8),
-                               (fc_bytes){tail, (size_t)length}, &error), &error, "append");
-}
-
-static void put_flights(fc_cache *cache) {
-    struct ArrowSchema schema;
-    fc_build *build;
-    fc_error error;
-
-    bench_must(fc_schema_init(&schema, fields, COLUMNS, &error), &error, "a schema");
-    bench_must(fc_build_begin(cache, fc_str("flights"), &schema, ROWS, NULL, &build, &error),
-               &error, "a build");
-    schema.release(&schema);
-    for (int64_t row = 0; row < ROWS; row++)
-        put_row(build, row);
-    bench_must(fc_build_commit(build, ROWS, NULL, &error), &error, "the commit");
-}
+enum { BLOCK = 256 << 10, FILES = 64 };
 
 /* ---- The cold file ---- */
 
@@ -107,7 +39,7 @@ typedef struct cold_file {
     uint64_t count, raw_bytes, stored_bytes;
     char *raw;      /* decoded, as LZ4 was given it */
     char *plain;    /* not shuffled */
-    int fds[64];    /* of new files, one a segment */
+    int fds[FILES]; /* new, one a segment */
     uint64_t *at;   /* [count] of each block in raw */
 } cold_file;
 
@@ -129,8 +61,17 @@ static void read_cold(cold_file *f, const char *dir) {
     f->blocks = (const block *)(f->bytes + 64);
     f->raw = malloc(f->raw_bytes);
     f->at = malloc(f->count * sizeof *f->at);
-    for (uint64_t i = 0, at = 0; i < f->count; at += f->blocks[i++].raw_bytes)
+    for (uint64_t i = 0, at = 0; i < f->count; at += f->blocks[i++].raw_bytes) {
         f->at[i] = at;
+        bench_must_sys(f->blocks[i].segment < FILES, "a file for each segment");
+    }
+}
+
+static void free_cold(cold_file *f) {
+    free(f->bytes);
+    free(f->raw);
+    free(f->plain);
+    free(f->at);
 }
 
 static void decode_block(cold_file *f, uint64_t i, char *unused) {
@@ -194,7 +135,7 @@ static double two_threads(cold_file *f, void (*run)(cold_file *, uint64_t, char 
 
 static double to_new_files(cold_file *f, const char *dir) {
     char name[64];
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < FILES; i++) {
         snprintf(name, sizeof name, "new.%d", i);
         char *path = bench_path(dir, name);
         f->fds[i] = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
@@ -202,7 +143,7 @@ static double to_new_files(cold_file *f, const char *dir) {
         free(path);
     }
     double speed = two_threads(f, decode_to_file);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < FILES; i++)
         close(f->fds[i]);
     return speed;
 }
@@ -229,118 +170,148 @@ static uint64_t counter(fc_cache *cache, bool promoted) {
     return promoted ? stats.promoted : stats.demoted;
 }
 
-static double demote(fc_cache *cache, uint64_t bytes) {
+/* False: the cache found it not worth compressing, and dropped it. */
+static bool demote(fc_cache *cache, double *ns) {
     uint64_t before = counter(cache, false);
     fc_error error;
     double start = bench_now_ns();
     bench_must(fc_cache_tick(cache, 0, NULL, &error), &error, "a tick");
-    double speed = (double)bytes / (bench_now_ns() - start);
-    bench_must_sys(counter(cache, false) == before + 1, "the demotion");
-    return speed;
+    *ns = bench_now_ns() - start;
+    return counter(cache, false) == before + 1;
 }
 
-static double promote(fc_cache *cache, uint64_t bytes) {
+static double promote(fc_cache *cache) {
     uint64_t before = counter(cache, true);
     fc_frame *frame;
     fc_error error;
     double start = bench_now_ns();
-    bench_must(fc_get(cache, fc_str("flights"), 0, &frame, &error), &error, "get");
-    double speed = (double)bytes / (bench_now_ns() - start);
+    bench_must(fc_get(cache, fc_str("x"), 0, &frame, &error), &error, "get");
+    double ns = bench_now_ns() - start;
     fc_frame_release(frame);
     bench_must_sys(counter(cache, true) == before + 1, "the promotion");
-    return speed;
+    return ns;
 }
 
-/* What LZ4 makes of a column's own bytes. */
-static uint64_t plain_bytes(const fc_frame *frame, int64_t index, uint64_t *raw) {
-    const fc_column *column;
-    fc_error error;
+static uint64_t plain_bytes(const cold_file *f) {
     char *room = malloc(LZ4_COMPRESSBOUND(BLOCK));
     uint64_t sum = 0;
-    bench_must(fc_frame_column_at(frame, index, &column, &error), &error, "a column");
-    const struct { const void *data; uint64_t bytes; } buffers[2] = {
-        {column->offsets, column->offsets ? 8 * ((uint64_t)column->rows + 1) : 0},
-        {column->values, column->offsets ? (uint64_t)column->offsets[column->rows]
-                                         : (uint64_t)column->width * (uint64_t)column->rows}};
-    *raw = 0;
-    for (int b = 0; b < 2; b++)
-        for (uint64_t at = 0; at < buffers[b].bytes; at += BLOCK) {
-            uint64_t rest = buffers[b].bytes - at, bytes = rest < BLOCK ? rest : BLOCK;
-            sum += (uint64_t)LZ4_compress_default((const char *)buffers[b].data + at, room,
-                                                  (int)bytes, LZ4_COMPRESSBOUND(BLOCK));
-            *raw += bytes;
-        }
+    for (uint64_t i = 0; i < f->count; i++)
+        sum += (uint64_t)LZ4_compress_default(f->plain + f->at[i], room,
+                                              (int)f->blocks[i].raw_bytes,
+                                              LZ4_COMPRESSBOUND(BLOCK));
     free(room);
     return sum;
 }
 
-/* A build has one segment a buffer of 1 MiB or more, from 1 on, in the order of columns; the
- * bytes of strings come last, when they outgrow memory. */
-static void report_columns(const cold_file *f, const fc_frame *frame) {
-    uint32_t segment = 1;
-    for (int i = 0; i < COLUMNS; i++) {
-        uint64_t stored = 0, raw = 0, plain_raw;
-        char name[64];
-        bool text = fields[i].format[0] == 'U';
-        for (uint64_t b = 0; b < f->count; b++)
-            if (f->blocks[b].segment == segment ||
-                (text && f->blocks[b].segment == COLUMNS + 1)) {
-                stored += f->blocks[b].stored_bytes;
-                raw += f->blocks[b].raw_bytes;
-            }
-        uint64_t plain = plain_bytes(frame, i, &plain_raw);
-        segment++;
-        snprintf(name, sizeof name, "codec/%s", fields[i].name);
-        bench_figure(name, "times smaller", (double)raw / (double)stored,
-                     (double)plain_raw / (double)plain, "LZ4, not shuffled");
+enum { PROMOTED, DECODED, DEMOTED, CODED, TO_FILES, CODED_PLAIN, SPEEDS };
+
+static void time_both_ways(fc_cache *cache, cold_file *file, const char *dir, rounds *r) {
+    double speeds[SPEEDS], ns, bytes = (double)file->raw_bytes;
+    for (bool warm = false; !warm || rounds_more(r);) {
+        speeds[PROMOTED] = bytes / promote(cache);
+        speeds[DECODED] = two_threads(file, decode_block);
+        bench_must_sys(demote(cache, &ns), "the demotion");
+        speeds[DEMOTED] = bytes / ns;
+        speeds[CODED] = two_threads(file, code_block);
+        speeds[TO_FILES] = to_new_files(file, dir);
+        speeds[CODED_PLAIN] = two_threads(file, code_plain);
+        if (warm)
+            rounds_add(r, speeds, SPEEDS);
+        warm = true;
     }
 }
 
-int main(int argc, char **argv) {
-    if (argc != 2)
-        return fprintf(stderr, "usage: codec DIR\n"), 2;
-    char *dir = bench_path(argv[1], "cache");
-    fc_options options = {.size = sizeof options, .dir = dir, .budget = "450MiB", .cold = "on",
-                          .watermarks = "50:40", .janitor = "off", .threads = "2"};
-    samples ours[2] = {0}, theirs[4] = {0};
-    cold_file file = {0};
+static void figure(const char *name, const char *what, rounds *r, int ours, int theirs,
+                   const char *against) {
+    char text[96];
+    snprintf(text, sizeof text, "codec/%s/%s", name, what);
+    bench_figure(text, "GB/s", rounds_median(r, (size_t)ours),
+                 rounds_median(r, (size_t)theirs), against);
+}
+
+/* A cache in which the frame alone is above the high watermark, and compressed below the
+ * low one, with room for both. */
+static fc_cache *open_around(const char *path, fc_frame *frame) {
+    fc_options options = {.size = sizeof options, .dir = path, .budget = "2GiB", .cold = "on",
+                          .capacity = "1024", .watermarks = "55:54", .janitor = "off",
+                          .threads = "2"};
+    fc_stats stats = {.size = sizeof stats};
+    struct ArrowSchema schema;
+    struct ArrowArray array;
     fc_cache *cache;
-    fc_frame *frame;
+    char budget[32];
     fc_error error;
 
-    bench_must(fc_cache_open(&cache, &options, &error), &error, dir);
-    put_flights(cache);
-    demote(cache, 1);
-    read_cold(&file, dir);
-    two_threads(&file, decode_block);
-    unshuffle_all(&file);
-    for (int round = -1; round < ROUNDS; round++) {
-        double figures[6] = {promote(cache, file.raw_bytes),
-                             two_threads(&file, decode_block),
-                             demote(cache, file.raw_bytes), two_threads(&file, code_block),
-                             to_new_files(&file, argv[1]), two_threads(&file, code_plain)};
-        if (round < 0)
-            continue;
-        samples_add(&ours[0], figures[0]);
-        samples_add(&theirs[0], figures[1]);
-        samples_add(&ours[1], figures[2]);
-        samples_add(&theirs[1], figures[3]);
-        samples_add(&theirs[2], figures[4]);
-        samples_add(&theirs[3], figures[5]);
+    bench_must(fc_cache_open(&cache, &options, &error), &error, path);
+    bench_must(fc_frame_export_schema(frame, &schema, &error), &error, "the schema");
+    bench_must(fc_frame_export_array(frame, NULL, &array, &error), &error, "the array");
+    bench_must(fc_put(cache, fc_str("x"), &schema, &array, NULL, NULL, &error), &error, "put");
+    schema.release(&schema);
+    array.release(&array);
+    bench_must(fc_cache_stats(cache, &stats, &error), &error, "stats");
+    snprintf(budget, sizeof budget, "%llu",
+             (unsigned long long)((double)stats.used_bytes * 1.8));
+    bench_must(fc_cache_set_budget(cache, budget, &error), &error, "the budget");
+    return cache;
+}
+
+static void contest(const char *dir, const char *name, fc_frame *frame, bool whole) {
+    rounds r = {.wanted = whole ? 7 : 3, .most = whole ? 14 : 6};
+    char *path = bench_path(dir, name), text[96];
+    fc_cache *cache = open_around(path, frame);
+    cold_file file = {0};
+    fc_error error;
+    double ns;
+
+    snprintf(text, sizeof text, "codec/%s", name);
+    if (!demote(cache, &ns))
+        bench_figure(text, "times smaller", 1, 1, "dropped: not worth compressing");
+    else {
+        read_cold(&file, path);
+        two_threads(&file, decode_block);
+        unshuffle_all(&file);
+        bench_figure(text, "times smaller", (double)file.raw_bytes / (double)file.stored_bytes,
+                     (double)file.raw_bytes / (double)plain_bytes(&file),
+                     "LZ4, not shuffled");
+        time_both_ways(cache, &file, dir, &r);
+        rounds_report(&r, text);
+        figure(name, "demote", &r, DEMOTED, CODED_PLAIN, "LZ4_compress_default, two threads");
+        figure(name, "promote", &r, PROMOTED, TO_FILES,
+               "LZ4_decompress_safe, two threads, to new files");
+        if (whole) {
+            figure(name, "demote/shuffled", &r, DEMOTED, CODED, "the same of shuffled bytes");
+            figure(name, "promote/warm", &r, PROMOTED, DECODED,
+                   "the same to memory that is there");
+        }
     }
-    bench_must(fc_get(cache, fc_str("flights"), 0, &frame, &error), &error, "get");
-    report_columns(&file, frame);
-    fc_frame_release(frame);
-    bench_figure("codec/all", "times smaller",
-                 (double)file.raw_bytes / (double)file.stored_bytes, 1, "not compressed");
-    bench_figure("codec/demote", "GB/s", samples_median(&ours[1]), samples_median(&theirs[3]),
-                 "LZ4_compress_default, two threads");
-    bench_figure("codec/demote/shuffled", "GB/s", samples_median(&ours[1]),
-                 samples_median(&theirs[1]), "the same of the shuffled bytes");
-    bench_figure("codec/promote", "GB/s", samples_median(&ours[0]),
-                 samples_median(&theirs[2]), "LZ4_decompress_safe, two threads, to new files");
-    bench_figure("codec/promote/warm", "GB/s", samples_median(&ours[0]),
-                 samples_median(&theirs[0]), "the same to memory that is there");
+    free_cold(&file);
+    bench_must(fc_cache_clear(cache, NULL, &error), &error, "clear");
+    bench_must(fc_cache_tick(cache, FC_TICK_FULL, NULL, &error), &error, "tick");
     fc_cache_close(cache);
+    free(path);
+}
+
+int main(int argc, char **argv) {
+    fc_info info = {.size = sizeof info};
+    fc_frame *flights, *column;
+    fc_error error;
+
+    if (argc != 2)
+        return fprintf(stderr, "usage: codec DIR\n"), 2;
+    char *path = bench_path(argv[1], "table");
+    fc_cache *table = bench_open(path, "2GiB", NULL);
+    bench_must(fc_get(table, fc_str("flights"), 0, &flights, &error), &error, "flights");
+    bench_must(fc_frame_info(flights, &info, &error), &error, "its columns");
+    contest(argv[1], "all", flights, true);
+    for (int64_t i = 0; i < info.columns; i++) {
+        const fc_column *c;
+        bench_must(fc_frame_select(flights, &i, 1, &column, &error), &error, "a column");
+        bench_must(fc_frame_column_at(column, 0, &c, &error), &error, "a column");
+        contest(argv[1], c->name, column, false);
+        fc_frame_release(column);
+    }
+    fc_frame_release(flights);
+    fc_cache_close(table);
+    free(path);
     return 0;
 }
