@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from . import _core
 from ._errors import ColumnError, ColumnTypeError
 from ._lazy import lazily
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from . import _html, _kinds, _numpy, _pandas_out, _structured
 
     Mode = Literal["cow", "readonly", "copy"]
+    _Field = tuple[str, str, int, bytes]  # name, format, flags, metadata
     DtypeBackend = Literal["numpy_nullable", "pyarrow"]
 else:
     lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._structured")
@@ -31,20 +34,31 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode {mode!r} is none of 'cow', 'readonly', 'copy'")
 
 
-class _Layout:
-    """What a frame's schema says, read once for each Frame object."""
+def _pairs(encoded: bytes) -> dict[bytes, bytes]:
+    """Metadata in Arrow's encoding: a count, and each key and value after its size."""
+    texts: list[bytes] = []
+    at = 4
+    while at < len(encoded):
+        end = at + 4 + int.from_bytes(encoded[at : at + 4], sys.byteorder)
+        texts.append(encoded[at + 4 : end])
+        at = end
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
-    def __init__(self, frame: _core.Frame) -> None:
-        fields, metadata = _core.schema_fields(frame.__arrow_c_schema__())
+
+class Layout:
+    """What a schema says; frames of equal schemas share it."""
+
+    def __init__(self, fields: tuple[_Field, ...], metadata: bytes) -> None:
         self.names: list[str] = [field[0] for field in fields]
         self.formats: list[str] = [field[1] for field in fields]
         self.flags: list[int] = [field[2] for field in fields]
         self.extensions: set[int] = {  # of Arrow's extension types
             index
             for index, field in enumerate(fields)
-            if any(key == b"ARROW:extension:name" for key, _ in field[3])
+            if field[3] and b"ARROW:extension:name" in _pairs(field[3])
         }
-        self.metadata: dict[bytes, bytes] = dict(metadata)
+        self.metadata: dict[bytes, bytes] = _pairs(metadata)
+        self.pandas: Any = None  # what _pandas_out.py makes of it
         self._positions: dict[str, int] | None = None
 
     def position(self, column: str | int) -> int:
@@ -72,13 +86,27 @@ class _Layout:
         return some + ", ..." if len(self.names) > 8 else some or "none"
 
 
-def layout_of(frame: Frame) -> _Layout:
-    """The frame's layout, remembered on it."""
-    memo = frame._memo
+_REMEMBERED, _MOST_FIELDS, _MOST_BYTES = 256, 256, 64 << 10
+_layouts: dict[tuple[tuple[_Field, ...], bytes], Layout] = {}
+
+
+def layout_of(frame: Frame) -> Layout:
+    """The frame's layout, remembered on it; that of a key that is put again is known."""
+    memo: Layout | None = frame._memo
     if memo is None:
-        memo = frame._memo = _Layout(frame)
-    assert isinstance(memo, _Layout)
+        key = frame._layout()
+        memo = _layouts.get(key) or _new_layout(key)
+        frame._memo = memo
     return memo
+
+
+def _new_layout(key: tuple[tuple[_Field, ...], bytes]) -> Layout:
+    layout = Layout(*key)
+    if len(key[0]) <= _MOST_FIELDS and len(key[1]) <= _MOST_BYTES:
+        if len(_layouts) >= _REMEMBERED:
+            _layouts.clear()
+        _layouts[key] = layout
+    return layout
 
 
 @final

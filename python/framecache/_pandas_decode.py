@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _numpy, _pandas_meta, _pandas_objects
 from ._errors import ColumnTypeError
-from ._frame import Frame, layout_of, refuse_copy
+from ._frame import Frame, Layout, layout_of, refuse_copy
 from ._numpy import Data
 from ._pandas_labels import infers_str, string_dtype, with_frequency
 
@@ -29,23 +29,76 @@ _NULLABLE = {stored: name for name, stored in _MASKED.items()}
 _OWN = ("period", "interval", "complex")  # that Arrow has no type for
 
 
+class Plan:
+    """What DataFrames of a layout have in common; made once for each."""
+
+    def __init__(self, layout: Layout, pandas: str) -> None:
+        self.meta = _pandas_meta.read(layout.metadata)
+        self.pandas = pandas  # the version: what has another is made anew
+        names, levels = layout.names, self.meta.levels
+        self.shown = list(range(len(names)))
+        if levels and all(type(level) is str and level in names for level in levels):
+            self.shown = [n for n in self.shown if names[n] not in levels]
+        self.names = [names[n] for n in self.shown]
+        self.labels: Any = None  # the Index of these names, if it can be shared
+        self.dtypes = [_as_it_is(layout, self.meta, n) for n in self.shown]
+        self.places = tuple(
+            -1 if dtype is None else n
+            for n, dtype in zip(self.shown, self.dtypes, strict=True)
+        )
+
+
+def plan_of(layout: Layout) -> Plan:
+    """The layout's plan, remembered on it."""
+    import pandas as pd
+
+    plan: Plan | None = layout.pandas
+    if plan is None or plan.pandas != pd.__version__:
+        plan = layout.pandas = Plan(layout, pd.__version__)
+    return plan
+
+
+def _as_it_is(layout: Layout, meta: _pandas_meta.Meta, position: int) -> Any:
+    """The dtype of a column whose values are the array, where no row is null; or None."""
+    import numpy as np
+
+    name, format = layout.names[position], layout.formats[position]
+    stored = _numpy.dtype_name(format)
+    recorded = meta.columns.get(name, {}).get("numpy_type") or stored
+    time = format[:2] == "ts" and len(format) > 4  # in a zone
+    if stored is None or stored != recorded or time or meta.extra.get(name):
+        return None
+    return None if position in layout.extensions else np.dtype(stored)
+
+
 class Reader:
     """Turns a frame's columns into what a DataFrame is made of."""
 
     def __init__(self, frame: Frame, mode: str, strict: bool) -> None:
         self.frame = frame
         self.layout = layout_of(frame)
-        self.meta = _pandas_meta.read(self.layout.metadata)
+        self.meta = plan_of(self.layout).meta
         self.source = frame._private() if mode == "cow" else frame
         self.copies = mode == "copy"
         self.strict = strict
 
-    @property
-    def pandas(self) -> str:
-        """The version of pandas: what has another is made anew."""
-        import pandas as pd
+    def arrays(self, plan: Plan, flat: bool, backend: str | None) -> list[Any]:
+        """The columns that are shown; `flat`: numbers with one dimension, and not two."""
+        import numpy as np
 
-        return str(pd.__version__)
+        if backend is not None:
+            return [self.array(position, backend) for position in plan.shown]
+        rows = self.frame.rows
+        shape = (rows,) if flat else (1, rows)
+        make, copies, made = np.ndarray, self.copies, []
+        given = self.source._values(plan.places)
+        for position, dtype, values in zip(plan.shown, plan.dtypes, given, strict=True):
+            if values is None:
+                made.append(self.array(position))
+            else:
+                array = make(shape, dtype, values)
+                made.append(array.copy() if copies else array)
+        return made
 
     def array(self, position: int, backend: str | None = None) -> Any:
         """The column as numpy array or ExtensionArray."""

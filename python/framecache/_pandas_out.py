@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _pandas_meta
 from ._frame import Frame, layout_of, refuse_copy
-from ._pandas_decode import Reader, object_or_none
+from ._pandas_decode import Plan, Reader, object_or_none, plan_of
 from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
 
 if TYPE_CHECKING:
@@ -77,6 +77,19 @@ def _part_of_range(frame: Frame, bounds: Any, name: Any) -> pd.Index[Any] | None
 # ---- Labels ----
 
 
+def _all_labels(reader: Reader, plan: Plan) -> pd.Index[Any]:
+    """Of the columns that are shown; a view, since a name may be set on what is given."""
+    import pandas as pd
+
+    if plan.labels is not None:
+        return plan.labels.view()
+    labels = _labels(reader, plan.names)
+    if type(labels) is pd.Index or type(labels) is pd.RangeIndex:
+        plan.labels = labels
+        labels = labels.view()
+    return labels
+
+
 def _labels(reader: Reader, names: list[str]) -> pd.Index[Any]:
     own = reader.meta.labels_own
     if "of" in own:
@@ -87,18 +100,12 @@ def _labels(reader: Reader, names: list[str]) -> pd.Index[Any]:
         return _number_labels(names, label, own.get("range"))
     ours = reader.meta.ours and recorded == "object"
     key = ("object" if ours else recorded, own.get("storage"))
-    return _text_labels(tuple(names), label, *key, reader.pandas).view()
+    return _text_labels(names, label, *key)
 
 
-@lru_cache(maxsize=256)
 def _text_labels(
-    names: tuple[str, ...],
-    label: str | None,
-    recorded: str | None,
-    storage: str | None,
-    pandas: str,
+    names: list[str], label: str | None, recorded: str | None, storage: str | None
 ) -> pd.Index[Any]:
-    """Of these texts; to be viewed, since a name may be set on what is given out."""
     import pandas as pd
 
     dtype: Any = None
@@ -106,7 +113,7 @@ def _text_labels(
         dtype = object
     elif storage is not None:
         dtype = string_dtype(recorded or "str", storage)
-    return pd.Index(list(names), dtype=dtype, name=label)
+    return pd.Index(names, dtype=dtype, name=label)
 
 
 def _packed_labels(own: dict[str, Any], names: list[str]) -> pd.Index[Any]:
@@ -141,22 +148,16 @@ def dataframe(
     if mode == "cow" and not strict and frame.nbytes <= _PAGE:
         mode = "copy"  # cheaper than a mapping, and no more memory
     reader = Reader(frame, mode, strict)
-    meta, names = reader.meta, reader.layout.names
+    meta, names, plan = reader.meta, reader.layout.names, plan_of(reader.layout)
     if not meta.plain:  # columns of several levels and such: pyarrow restores them
         if strict:
             raise refuse_copy(names[0] if names else "", "pyarrow restores its labels")
         return frame.to_arrow().to_pandas()
-    index = None
-    shown: Any = range(len(names))
-    if meta.levels:
-        index = _index(reader, names)
-        if index is not None and isinstance(meta.levels[0], str):
-            shown = [n for n, name in enumerate(names) if name not in meta.levels]
+    index = _index(reader, names) if meta.levels else None
     if index is None:
         index = pd.RangeIndex(frame.rows)
-    arrays = [reader.array(position, backend) for position in shown]
-    labels = _labels(reader, [names[position] for position in shown])
-    result = _assemble(arrays, index, labels)
+    arrays = reader.arrays(plan, _from_blocks(plan.pandas) is None, backend)
+    result = _assemble(arrays, index, _all_labels(reader, plan), plan.pandas)
     if meta.attributes:
         result.attrs = deepcopy(meta.attributes)  # what is remembered stays
     if meta.own.get("unique_labels"):
@@ -165,18 +166,19 @@ def dataframe(
 
 
 def _assemble(
-    arrays: list[Any], index: pd.Index[Any], labels: pd.Index[Any]
+    arrays: list[Any], index: pd.Index[Any], labels: pd.Index[Any], version: str
 ) -> pd.DataFrame:
     """A DataFrame over the arrays as they are."""
     import numpy as np
     import pandas as pd
 
-    make = _from_blocks(pd.__version__)
+    make = _from_blocks(version)
     if make is not None:
-        blocks = [
-            (array.reshape(1, -1) if type(array) is np.ndarray else array, place)
-            for array, place in zip(arrays, _places(len(arrays)), strict=True)
-        ]
+        blocks = []
+        for array, place in zip(arrays, _places(len(arrays)), strict=True):
+            if type(array) is np.ndarray and array.ndim == 1:
+                array = array.reshape(1, -1)
+            blocks.append((array, place))
         return make(blocks, index=index, columns=labels)
     given: dict[int, Any] = {}
     for number, array in enumerate(arrays):
@@ -202,7 +204,7 @@ def _from_blocks(pandas: str) -> Any:
 def _places(count: int) -> Any:
     import numpy as np
 
-    return np.arange(count).reshape(count, 1)
+    return list(np.arange(count).reshape(count, 1))
 
 
 def series(frame: Frame, position: int, mode: str) -> pd.Series[Any]:

@@ -124,6 +124,13 @@ PyObject *core_watch_close(PyObject *self, PyObject *watch);
 /* frame.c */
 extern PyType_Spec core_frame_spec;
 PyObject *core_frame_new(core_state *state, fc_frame *frame, int64_t first); /* steals */
+fc_frame *core_frame_held(core_frame *self); /* NULL: released, the exception is set */
+
+/* columns.c: methods of the frame */
+PyObject *core_frame_layout(PyObject *self, PyObject *unused);
+PyObject *core_frame_values(PyObject *self, PyObject *indices);
+PyObject *core_frame_column(PyObject *self, PyObject *index);
+PyObject *core_frame_range(PyObject *self, PyObject *index);
 
 /* hash.c */
 PyObject *core_frame_hash(PyObject *self, PyObject *unused); /* a method of the frame */

@@ -30,7 +30,7 @@ static void frame_dealloc(PyObject *op) {
 }
 
 /* The frame, or NULL with ClosedError once it was released. */
-static fc_frame *held(core_frame *self) {
+fc_frame *core_frame_held(core_frame *self) {
     if (!self->frame)
         core_raise_closed(self->state,
                           "the frame was released: get it from the cache again");
@@ -105,7 +105,7 @@ static int info_read(core_frame *self, fc_info *info) {
     fc_error error;
 
     *info = (fc_info){.size = sizeof *info};
-    if (!held(self))
+    if (!core_frame_held(self))
         return -1;
     if (!fc_frame_info(self->frame, info, &error))
         return 0;
@@ -180,90 +180,6 @@ static Py_ssize_t frame_length(PyObject *op) {
     return info_read(frame_of(op), &info) ? -1 : (Py_ssize_t)info.rows;
 }
 
-/* ---- Columns ---- */
-
-static const char *const type_names[] = {"ANY",
-#define FC_X(name, format, values) #name,
-                                         FC_TYPES(FC_X)
-#undef FC_X
-};
-
-static int64_t values_bytes(const fc_column *column) {
-    if (!column->values || column->rows == 0)
-        return 0;
-    if (column->type == FC_TYPE_BOOL)
-        return (column->bit + column->rows + 7) / 8;
-    if (column->type == FC_TYPE_STRING || column->type == FC_TYPE_BINARY)
-        return column->offsets[column->rows];
-    return column->rows * column->width;
-}
-
-static PyObject *buffer_or_none(core_frame *self, const void *data, int64_t bytes,
-                                bool writable) {
-    if (!data)
-        return Py_NewRef(Py_None);
-    return core_buffer_of_frame(self->state, self->frame, data, bytes, writable);
-}
-
-static PyObject *value_or_none(const fc_column *column, const void *value) {
-    if (!value)
-        return Py_NewRef(Py_None);
-    return PyBytes_FromStringAndSize(value, column->width);
-}
-
-/* (name, format, type, width, rows, nulls, bit, values, validity, offsets, dictionary) */
-static PyObject *column_tuple(core_frame *self, const fc_column *column) {
-    bool fixed = column->type != FC_TYPE_STRING && column->type != FC_TYPE_BINARY;
-    PyObject *dictionary = Py_NewRef(Py_None);
-
-    if (column->dictionary) {
-        Py_DECREF(dictionary);
-        if (!(dictionary = column_tuple(self, column->dictionary)))
-            return NULL;
-    }
-    return Py_BuildValue(
-        "(NssiLLLNNNN)",
-        PyUnicode_DecodeUTF8(column->name, (Py_ssize_t)strlen(column->name),
-                             "surrogateescape"),
-        column->format, type_names[column->type], (int)column->width,
-        (long long)column->rows, (long long)column->nulls, (long long)column->bit,
-        buffer_or_none(self, column->values, values_bytes(column),
-                       self->is_private && fixed),
-        buffer_or_none(self, column->validity, (column->bit + column->rows + 7) / 8,
-                       false),
-        buffer_or_none(self, column->offsets, (column->rows + 1) * 8, false), dictionary);
-}
-
-static const fc_column *column_at(core_frame *self, PyObject *index, fc_error *error) {
-    const fc_column *column;
-    long long at = PyLong_AsLongLong(index);
-
-    if ((at == -1 && PyErr_Occurred()) || !held(self))
-        return NULL;
-    if (!fc_frame_column_at(self->frame, at, &column, error))
-        return column;
-    core_raise(self->state, error, NULL);
-    return NULL;
-}
-
-static PyObject *frame_column(PyObject *op, PyObject *index) {
-    fc_error error;
-    const fc_column *column = column_at(frame_of(op), index, &error);
-
-    return column ? column_tuple(frame_of(op), column) : NULL;
-}
-
-/* _range(index) -> (min, max), each the bytes of a value or None */
-static PyObject *frame_range(PyObject *op, PyObject *index) {
-    fc_error error;
-    const fc_column *column = column_at(frame_of(op), index, &error);
-
-    if (!column)
-        return NULL;
-    return Py_BuildValue("(NN)", value_or_none(column, column->min),
-                         value_or_none(column, column->max));
-}
-
 /* ---- Frames of it ---- */
 
 static PyObject *derived(core_frame *self, fc_frame *frame, int64_t first) {
@@ -285,7 +201,7 @@ static PyObject *frame_select(PyObject *op, PyObject *list) {
     fc_frame *frame;
     fc_error error;
 
-    if (!tuple || !held(self))
+    if (!tuple || !core_frame_held(self))
         goto out;
     if (!indices) {
         PyErr_NoMemory();
@@ -331,7 +247,7 @@ static PyObject *frame_private(PyObject *op, PyObject *unused) {
     fc_error error;
 
     (void)unused;
-    if (!held(self))
+    if (!core_frame_held(self))
         return NULL;
     if (fc_frame_private(self->frame, &frame, &error))
         return core_raise(self->state, &error, NULL);
@@ -348,7 +264,7 @@ static PyObject *frame_nested(PyObject *op, PyObject *number) {
     fc_frame *frame;
     fc_error error;
 
-    if ((index == -1 && PyErr_Occurred()) || !held(self))
+    if ((index == -1 && PyErr_Occurred()) || !core_frame_held(self))
         return NULL;
     if (fc_frame_nested(self->frame, index, &frame, &error))
         return core_raise(self->state, &error, NULL);
@@ -365,7 +281,7 @@ static PyObject *frame_nested(PyObject *op, PyObject *number) {
 static int export_schema(core_frame *self, struct ArrowSchema *out) {
     fc_error error;
 
-    if (!held(self))
+    if (!core_frame_held(self))
         return -1;
     if (!fc_frame_export_schema(self->frame, out, &error))
         return 0;
@@ -393,7 +309,7 @@ static const struct ArrowSchema *requested_of(PyObject *capsule, bool *failed) {
 /* A cast copies, so the GIL goes; nobody may take the frame or the schema away then. */
 static int export_array(core_frame *self, const struct ArrowSchema *requested,
                         struct ArrowArray *out) {
-    fc_frame *frame = held(self);
+    fc_frame *frame = core_frame_held(self);
     fc_error error;
     int rc;
 
@@ -444,7 +360,7 @@ static PyObject *frame_c_array(PyObject *op, PyObject *args, PyObject *kwargs) {
 
 static PyObject *stream(core_frame *self, PyObject *requested, int64_t batch_rows) {
     struct ArrowArrayStream out;
-    fc_frame *frame = held(self);
+    fc_frame *frame = core_frame_held(self);
     const struct ArrowSchema *wanted;
     fc_error error;
     bool failed;
@@ -527,7 +443,7 @@ static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
     bool failed;
 
     wanted = requested_of(requested, &failed);
-    if (failed || !held(self))
+    if (failed || !core_frame_held(self))
         return NULL;
     if (wanted) { /* a consumer asks for a type; the name is ours */
         if (fc_frame_column_at(self->frame, 0, &column, &error))
@@ -551,8 +467,10 @@ static PyMethodDef frame_methods[] = {
     {"release", frame_release, METH_NOARGS,
      "release($self, /)\n--\n\nGive up this reference. What was exported stays valid."},
     {"_content_hash", core_frame_hash, METH_NOARGS, NULL},
-    {"_column", frame_column, METH_O, NULL},
-    {"_range", frame_range, METH_O, NULL},
+    {"_layout", core_frame_layout, METH_NOARGS, NULL},
+    {"_column", core_frame_column, METH_O, NULL},
+    {"_values", core_frame_values, METH_O, NULL},
+    {"_range", core_frame_range, METH_O, NULL},
     {"_select", frame_select, METH_O, NULL},
     {"_slice", frame_slice, METH_VARARGS, NULL},
     {"_private", frame_private, METH_NOARGS, NULL},

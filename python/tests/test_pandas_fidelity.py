@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import versions
+
+
+from framecache._frame import layout_of
 from pandas.testing import (
     assert_frame_equal,
     assert_index_equal,
@@ -399,3 +402,59 @@ def test_backend_for_tables_of_others(cache: framecache.Cache) -> None:
         )
         with pytest.raises(ValueError, match="dtype_backend 'arrow'"):
             stored.to_pandas(dtype_backend="arrow")
+
+
+# ---- What frames of one schema share ----
+
+
+def test_tables_that_differ_in_their_schema_only_a_little_are_not_mixed_up(
+    cache: framecache.Cache,
+) -> None:
+    tables = [
+        pd.DataFrame({"x": [1.0, 2.0], "y": [1, 2]}),
+        pd.DataFrame({"x": [1, 2], "y": [1.0, 2.0]}),
+        pd.DataFrame({"y": [1.0, 2.0], "x": [1, 2]}),
+        pd.DataFrame({"x": [1.0, 2.0], "y": [1, 2]}, index=pd.RangeIndex(4, 6)),
+        pd.DataFrame({"x": [1.0, 2.0], "y": [1, 2]}, index=pd.RangeIndex(2, name="n")),
+        pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index([1, 2], name="y")),
+        pd.DataFrame({"x": [1.0, None], "y": [None, 2.0]}),
+        pd.DataFrame({0: [1.0, 2.0], 1: [1, 2]}),
+        pd.DataFrame({"x": [b"1", b"2"], "y": [1, 2]}).astype({"x": object}),
+    ]
+    for _ in range(2):
+        for number, table in enumerate(tables):
+            cache.put(f"k{number}", table).release()
+        for number, table in enumerate(tables):
+            assert_frame_equal(cache[f"k{number}"].to_pandas(), table)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 1], [5, 7]])
+def test_a_name_given_to_labels_is_not_given_to_those_of_the_next(
+    cache: framecache.Cache, labels: list[Any]
+) -> None:
+    table = pd.DataFrame([[1.0, 2.0]], columns=labels)
+    cache.put("k", table).release()
+    for _ in range(2):
+        got = cache["k"].to_pandas()
+        assert_frame_equal(got, table)
+        got.columns.name = "mine"
+        got.index.name = "mine too"
+
+
+def test_a_selection_has_the_labels_and_the_index_of_its_columns(
+    cache: framecache.Cache,
+) -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [1, 2]}, index=pd.Index([7, 8], name="i"))
+    with cache.put("k", table) as frame:
+        for _ in range(2):
+            assert_frame_equal(frame.to_pandas(), table)
+            assert_frame_equal(frame.select(["b", "i"]).to_pandas(), table[["b"]])
+            plain = table[["b"]].reset_index(drop=True)
+            assert_frame_equal(frame.select(["b"]).to_pandas(), plain)
+
+
+def test_frames_of_equal_schemas_read_it_once(cache: framecache.Cache) -> None:
+    table = pd.DataFrame({"x": [1.0]})
+    first = layout_of(cache.put("k", table))
+    assert layout_of(cache.put("k", table + 1)) is first
+    assert layout_of(cache.put("k", table.astype("f4"))) is not first
