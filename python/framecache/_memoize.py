@@ -27,7 +27,7 @@ Key = str | bytes
 _PREFIX_BYTES = 200  # longer names are hashed: they stand in tags too, of 255 bytes
 
 
-def _function_name(function: Any) -> str:
+def function_name(function: Any) -> str:
     """The same in every process; scripts are told apart by their file."""
     while isinstance(function, functools.partial):
         function = function.func
@@ -104,7 +104,7 @@ def identity(function: Any, careful: bool = True) -> str:
                 f"memoize: {error}, so its results cannot be told from those of another: "
                 "memoize a function, or say by version= which one it is"
             ) from None
-    return f"{_function_name(function)}#{hash.hexdigest()}"
+    return f"{function_name(function)}#{hash.hexdigest()}"
 
 
 def _absolute(path: str) -> str:
@@ -152,7 +152,7 @@ class Memoized:
         self._prefix = identity(function, careful=version is None)
         if version is not None:
             self._prefix += f"@{version}"
-        self._tag = f"memoize:{_function_name(function)}"
+        self._tag = f"memoize:{function_name(function)}"
         self._policy = policy._replace(tags=(*policy.tags, self._tag.encode()))
         self._counts = Counts()
 

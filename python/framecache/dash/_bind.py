@@ -50,7 +50,10 @@ class Bound:
         self.identity = plan.identity(function)
         self.memo_identity = ""
         if plan.memoize:
-            self.memo_identity = f"{_memoize.identity(function)} {self.identity}"
+            code = _memoize.identity(
+                function, careful=False
+            )  # outputs tell objects apart
+            self.memo_identity = f"{code} {self.identity}"
         Bound.known[self.identity] = self
 
     def begin(self) -> Call | None:

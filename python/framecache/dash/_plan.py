@@ -11,6 +11,7 @@ from dash import NoUpdate
 from dash._grouping import flatten_grouping, grouping_len, make_grouping_by_index
 from dash.dependencies import Input, Output, handle_grouped_callback_args
 
+from .._memoize import function_name
 from ._backing import check_cache, declare
 from ._call import Call
 from ._serverside import Serverside, kept_elsewhere
@@ -101,8 +102,7 @@ class Plan:
         self.progress = [item.to_dict() for item in progress or ()]
 
     def identity(self, function: Callable[..., Any]) -> str:
-        name = f"{function.__module__}.{function.__qualname__}"
-        return " ".join([name, *self._outputs])
+        return " ".join([function_name(function), *self._outputs])
 
     # ---- Arguments ----
 

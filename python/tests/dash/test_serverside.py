@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import functools
 from typing import Any
 
 import dash
@@ -360,6 +361,43 @@ def test_a_bound_function_is_still_a_function() -> None:
         return text * 2
 
     assert twice("a") == "aa"
+
+
+class Counter:
+    """Callbacks that are no plain functions."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, data: pd.DataFrame) -> int:
+        return len(data) + self.step
+
+    def times(self, data: pd.DataFrame) -> int:
+        return len(data) * self.step
+
+
+def test_partials_methods_and_objects_are_callbacks_too() -> None:
+    app = new_app()
+
+    def kept(by: str, clicks: int) -> Any:
+        return Serverside(FRAME.head(clicks), key=by)
+
+    def size(data: pd.DataFrame, *, more: int) -> int:
+        return len(data) + more
+
+    app.callback(Output("store", "data"), Input("btn", "n_clicks"))(
+        functools.partial(kept, "name")
+    )
+    readers = [
+        functools.partial(size, more=10),
+        Counter(2),
+        Counter(5).times,
+    ]
+    for number, reader in enumerate(readers):
+        app.callback(Output(f"out{number}", "children"), Input("store", "data"))(reader)
+    tab = Tab(app)
+    given = {"store.data": query(tab, 2)}
+    assert [tab.get(f"out{n}.children", given) for n in range(3)] == [12, 4, 10]
 
 
 def test_without_init_a_serverside_value_says_so() -> None:
