@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 def forked(work: Callable[[], None]) -> int:
@@ -65,6 +66,24 @@ class Crowd:
         return [ended(pid) for pid in self.pids]
 
 
+def in_threads(count: int, call: Callable[[], Any]) -> list[Any]:
+    """What each of `count` threads got, or the exception it was left with."""
+    results: list[Any] = []
+
+    def one() -> None:
+        try:
+            results.append(call())
+        except Exception as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
 class Tally:
     """Lines in a file that all processes append to: the pids of who did it."""
 
@@ -89,6 +108,10 @@ class Tally:
 
     def __len__(self) -> int:
         return len(self.pids)
+
+
+def mark(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 
 
 def until(condition: Callable[[], object]) -> None:
