@@ -464,9 +464,10 @@ def content_hash(value: Any) -> bytes:
     Returns
     -------
     bytes
-        Equal values of equal types have equal hashes, but 1, 1.0 and True have not. The
-        order of a dict or a set is no content, nor is how a table is cut into chunks. A
-        Frame has the hash of the ``pyarrow.Table`` it gives: `Frame.content_hash`.
+        Values alike in type and content have equal hashes, but 1, 1.0 and True have not,
+        nor have 0.0 and -0.0, or one Decimal with another scale. The order of a dict or a
+        set is no content, nor is how a table is cut into chunks. A Frame has the hash of
+        the ``pyarrow.Table`` it gives: `Frame.content_hash`.
 
     Raises
     ------

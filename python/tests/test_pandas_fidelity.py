@@ -13,8 +13,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import versions
-
-
 from framecache._frame import layout_of
 from pandas.testing import (
     assert_frame_equal,

@@ -25,6 +25,13 @@ class Serverside(Generic[T]):
         it is kept for. By default each component has a value of its own.
     ttl : duration, optional
         How long it lives; the cache's default.
+
+    Raises
+    ------
+    ValueError
+        `ttl` is no duration above 0.
+    TypeError
+        `key` is no text.
     """
 
     __slots__ = ("_how", "key", "ttl", "value")
@@ -37,6 +44,8 @@ class Serverside(Generic[T]):
         ttl: _settings.Duration | None = None,
     ) -> None:
         _settings.milliseconds(ttl)  # ValueError here, where it was written
+        if not (key is None or isinstance(key, str)):
+            raise TypeError(f"key={key!r}: a name is text")
         self.value = value
         self.key = key
         self.ttl = ttl

@@ -19,7 +19,7 @@ from .._errors import AccessError, MissError
 from .._frame import Frame, layout_of
 from .._kinds import recorded
 from . import _access, _session
-from ._backing import Backing, FrameBacking, Registry, Slots
+from ._backing import Backing, FrameBacking, Registry, Slots, frame_cache
 from ._token import Forged, Signer, Token, host_tag, looks_like, secret_of
 
 OnMiss = Literal["raise", "none", "recompute"]
@@ -96,7 +96,13 @@ class Store:
             raise ValueError(f"on_miss={on_miss!r}: give 'raise', 'none' or 'recompute'")
         if not grace >= 0:
             raise ValueError(f"grace={grace!r}: seconds, 0 or more")
-        self.cache: Cache = open_cache() if cache is None else cache
+        own = open_cache() if cache is None else frame_cache(cache)
+        if own is None:
+            raise TypeError(
+                f"cache={cache!r} is no framecache.Cache; other caches are for outputs "
+                "(CallbackCache, ServersideOutput)"
+            )
+        self.cache: Cache = own
         self.on_miss = on_miss
         self.session_check = session_check
         self.route = route

@@ -420,8 +420,12 @@ def test_init_twice_and_wrong_options_are_refused() -> None:
         new_app(on_miss="ignore")
     with pytest.raises(ValueError, match="grace"):
         new_app(grace=-1)
+    with pytest.raises(TypeError, match="is no framecache"):
+        new_app({})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="ttl"):
         Serverside(1, ttl=0)
+    with pytest.raises(TypeError, match="key=5"):
+        Serverside(1, key=5)  # type: ignore[arg-type]
 
 
 def test_a_value_that_cannot_be_kept_names_its_type() -> None:
