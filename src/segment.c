@@ -31,7 +31,7 @@ typedef struct unit {
     uint64_t map_bytes;
     bool linked; /* its jobs run for the checksums only */
     int fd;      /* of a segment that several units write, or -1 */
-    bool fresh;  /* that file: it takes new pages */
+    uint64_t has; /* of that file: what is behind takes new pages */
 } unit;
 
 typedef struct copy {
@@ -52,7 +52,7 @@ typedef struct output {
     copy *copy;
     int fd;
     char *map; /* or NULL */
-    bool fresh; /* takes new pages */
+    uint64_t has; /* bytes of the file; what is behind takes new pages */
     char *gathered;
     uint64_t at;
     size_t count;
@@ -65,8 +65,9 @@ static int write_chunks(output *o, const char *data, size_t bytes, uint64_t offs
         part = bytes < FC__CHUNK ? bytes : FC__CHUNK;
         uint64_t pages = fc__units(offset + part) - offset / FC__PAGE;
         int status = fc__pay(o->copy->writer, pages, error);
-        if (!status && o->fresh)
-            status = fc__headroom(cache, part, error);
+        uint64_t old = offset < o->has ? o->has - offset : 0;
+        if (!status && old < part)
+            status = fc__headroom(cache, part - old, error);
         if (status)
             return status;
         if (fc__os_write(o->fd, data, part, offset) < 0)
@@ -141,20 +142,20 @@ static int write_segment(void *context, uint32_t segment, uint64_t offset, const
 }
 
 /* The file of a segment, at most as long as it will be: recycled if the record has one that
- * nobody else has open or mapped, else new. */
+ * nobody else has open or mapped, else new. *has: how long it is. */
 static int open_segment(fc__writer *writer, uint32_t segment, uint64_t bytes,
-                        bool *recycled) {
+                        uint64_t *has) {
     fc_cache *cache = writer->cache;
     struct stat info;
     char name[24];
     int fd = -1;
-    *recycled = false;
+    *has = 0;
     fc__segment_name(name, writer->record, segment);
     if (segment < writer->old_segments)
         fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
     if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1 &&
         ((uint64_t)info.st_size <= bytes || fc__os_truncate(fd, bytes) == 0)) {
-        *recycled = (uint64_t)info.st_size >= bytes / 2;
+        *has = (uint64_t)info.st_size < bytes ? (uint64_t)info.st_size : bytes;
         fc__count(cache, FC__COUNT_recycled_bytes, bytes);
         return fd;
     }
@@ -182,7 +183,6 @@ static int run_jobs(copy *c, const unit *u, output *o, fc_error *error) {
 
 static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
     output o = {.copy = c, .fd = -1, .map = u->map, .gathered = gathered};
-    bool recycled;
     if (u->linked)
         return run_jobs(c, u, &o, error);
     if (u->map) {
@@ -193,14 +193,13 @@ static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
         return run_jobs(c, u, &o, error);
     }
     o.fd = u->fd;
-    o.fresh = u->fresh;
+    o.has = u->has;
     if (o.fd >= 0)
         return run_jobs(c, u, &o, error);
     o.fd = open_segment(c->writer, u->segment, c->content->segment_bytes[u->segment],
-                        &recycled);
+                        &o.has);
     if (o.fd < 0)
         return fc__fail_write(c->writer->cache, errno, "a segment", error);
-    o.fresh = !recycled;
     FC__STEP("put-segment");
     int status = run_jobs(c, u, &o, error);
     fc__fd_close(o.fd);
@@ -254,19 +253,15 @@ static void run_units(copy *c, uint64_t bytes) {
 
 /* ---- One big recycled segment ---- */
 
-/* Maps it, populated by page tables only: the pages are there. NULL: by pwrite then. */
+/* Maps it, populated by page tables only: half of the pages at least are there. NULL: by
+ * pwrite then. */
 static void *map_recycled(fc__writer *writer, uint32_t segment, uint64_t bytes) {
-    struct stat info;
-    bool recycled;
+    uint64_t has;
     void *map = NULL;
-    int fd = open_segment(writer, segment, bytes, &recycled);
-    if (fd < 0)
-        return NULL;
-    if (recycled && fc__os_stat(fd, &info) == 0) {
-        uint64_t has = (uint64_t)info.st_size;
-        if (has >= bytes || (fc__os_reserve(fd, has, bytes - has) == 0))
-            map = fc__os_map(fd, bytes, FC__MAP_WRITE);
-    }
+    int fd = open_segment(writer, segment, bytes, &has);
+    if (fd >= 0 && has >= bytes / 2 &&
+        (has == bytes || fc__reserve(writer->cache, fd, has, bytes - has, NULL) == 0))
+        map = fc__os_map(fd, bytes, FC__MAP_WRITE);
     fc__fd_close(fd);
     return map;
 }
@@ -280,7 +275,7 @@ static int measure(copy *c, unit *write, unit *copy_unit, char *gathered, fc_err
     uint64_t write_bytes = c->content->job_bytes(c->content->context, write->first);
     uint64_t copy_bytes = c->content->job_bytes(c->content->context, copy_unit->first);
     fc__segment_name(name, c->writer->record, write->segment);
-    output o = {.copy = c, .gathered = gathered,
+    output o = {.copy = c, .gathered = gathered, .has = UINT64_MAX,
                 .fd = fc__fd_open(cache->frames, name, O_RDWR, 0)};
     if (o.fd < 0)
         return fc__fail_write(cache, errno, "a segment", error);
@@ -309,7 +304,6 @@ static bool wants_map(const fc__writer *writer, uint64_t bytes, uint64_t total) 
 static void plan_units(copy *c, uint64_t total) {
     const fc__content *content = c->content;
     unit *last = NULL;
-    bool recycled;
     for (size_t job = 0; job < content->job_count; job++) {
         uint32_t segment = content->job_segment(content->context, job);
         if (c->linked[segment] && !c->writer->cache->checksums)
@@ -335,10 +329,8 @@ static void plan_units(copy *c, uint64_t total) {
             last->map = map_recycled(c->writer, segment, bytes);
             last->map_bytes = last->map ? bytes : 0;
         }
-        if (!last->map && content->spread && bytes > total / SPREAD) {
-            last->fd = open_segment(c->writer, segment, bytes, &recycled);
-            last->fresh = !recycled;
-        }
+        if (!last->map && content->spread && bytes > total / SPREAD)
+            last->fd = open_segment(c->writer, segment, bytes, &last->has);
     }
 }
 

@@ -261,6 +261,31 @@ static void without_headroom_frames_go_and_then_the_put_fails_cleanly(void **sta
     fc_cache_close(cache);
 }
 
+/* Its pages are there, so that they need no room; those behind them do. */
+static void a_recycled_file_grows_only_where_there_is_headroom(void **state) {
+    fc_options options = options_in(private_dir());
+    const int64_t rows = 256 * 1024; /* 4 MiB in two segments */
+    (void)state;
+    options.cold = "off";
+    options.reclaim_wait = "5ms";
+    for (int more = 0; more < 2; more++) {
+        options.dir = private_dir();
+        set_up(NULL);
+        fc_cache *cache = open_with(&options);
+        must_put(cache, "old", rows, 1);
+        assert_int_equal(fc_delete(cache, fc_str("old"), NULL), 0);
+        uint64_t fresh = stats_of(cache).fresh_bytes;
+        set_group2(100 * MIB, 98 * MIB, 0);
+        atomic_store(&cache->room_until_ns, 0);
+        int status = put_numbers(cache, fc_str("new"), rows + more * (rows / 2), 1, NULL,
+                                 NULL, NULL);
+        assert_int_equal(status, more ? FC_E_NOSPACE : 0);
+        assert_int_equal(stats_of(cache).fresh_bytes, fresh);
+        must_be_clean(cache);
+        fc_cache_close(cache);
+    }
+}
+
 static void small_puts_add_up_to_a_look(void **state) {
     fc_options options = options_in(private_dir());
     int failed = 0;
@@ -305,6 +330,7 @@ int main(void) {
         TEST(a_put_follows_where_no_janitor_does),
         TEST(a_build_follows_too),
         TEST(without_headroom_frames_go_and_then_the_put_fails_cleanly),
+        TEST(a_recycled_file_grows_only_where_there_is_headroom),
         TEST(small_puts_add_up_to_a_look),
         TEST(a_build_takes_no_page_that_is_not_there),
     };
