@@ -200,22 +200,16 @@ static int begin_after(int status, fc_cache *cache, fc_bytes key, uint32_t flags
     return take_flight(cache, key, hash, flags, class, frame, flight, error);
 }
 
-static int begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc__lock_class class,
-                 fc_frame **frame, fc_flight **flight, fc_error *error) {
-    *flight = NULL;
-    int status = fc_get(cache, key, flags, frame, error);
-    return is_served(cache, status, *frame)
-               ? 0
-               : begin_after(status, cache, key, flags, class, frame, flight, error);
-}
-
 int fc_flight_begin(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame,
                     fc_flight **flight, fc_error *error) {
     bool second = flags & FC_FLIGHT_SECOND;
-    *frame = NULL;
+    fc__lock_class class = second ? FC__LOCK_FLIGHT_2 : FC__LOCK_FLIGHT;
     *flight = NULL;
-    int status = begin(cache, key, flags & ~FC_FLIGHT_SECOND,
-                       second ? FC__LOCK_FLIGHT_2 : FC__LOCK_FLIGHT, frame, flight, error);
+    flags &= ~FC_FLIGHT_SECOND;
+    int status = fc_get(cache, key, flags, frame, error);
+    if (is_served(cache, status, *frame))
+        return 0;
+    status = begin_after(status, cache, key, flags, class, frame, flight, error);
     if (*flight) {
         fc__count(cache, FC__COUNT_computed, 1);
         fc__count(cache, FC__COUNT_computed_twice, second);
@@ -261,7 +255,7 @@ static int compute_without(const call *c, fc_frame **out, fc_error *error) {
     return status ? status : run_compute(c, flight, NULL, out, error);
 }
 
-/* With what begin() has come to. */
+/* With what begin_after() has come to. */
 static int take_turn(const call *c, fc__lock_class class, int status, fc_frame *frame,
                      fc_flight *flight, fc_frame **out, bool *again, fc_error *error) {
     *again = false;
@@ -277,12 +271,27 @@ static int take_turn(const call *c, fc__lock_class class, int status, fc_frame *
     return status;
 }
 
+/* After a get that gave `status`, and *frame if that is 0, but did not serve. *again: another
+ * computes. A frame that only has to be decompressed is computed by nobody. */
+static int go_on(const call *c, fc__lock_class class, int status, fc_frame *frame,
+                 fc_frame **out, bool *again, fc_error *error) {
+    fc_flight *flight;
+    *again = false;
+    if (status == FC_E_BUSY && (c->flags & FC_GET_NOWAIT))
+        return status;
+    status = begin_after(status, c->cache, c->key, c->flags, class, &frame, &flight, error);
+    return take_turn(c, class, status, frame, flight, out, again, error);
+}
+
 static int try_class(const call *c, fc__lock_class class, fc_frame **out, bool *again,
                      fc_error *error) {
-    fc_frame *frame = NULL;
-    fc_flight *flight = NULL;
-    int status = begin(c->cache, c->key, c->flags, class, &frame, &flight, error);
-    return take_turn(c, class, status, frame, flight, out, again, error);
+    fc_frame *frame;
+    int status = fc_get(c->cache, c->key, c->flags, &frame, error);
+    if (!is_served(c->cache, status, frame))
+        return go_on(c, class, status, frame, out, again, error);
+    *again = false;
+    *out = frame;
+    return 0;
 }
 
 static int wait_for_owner(const call *c, int64_t limit_ns, bool owner, fc_frame **out,
@@ -311,11 +320,8 @@ static int compute_or_wait(const call *c, int status, fc_frame *frame, int64_t w
                            fc_frame **out, fc_error *error) {
     call waiting = *c;
     int64_t started;
-    fc_flight *flight;
     bool again;
-    status = begin_after(status, c->cache, c->key, c->flags, FC__LOCK_FLIGHT, &frame,
-                         &flight, error);
-    status = take_turn(c, FC__LOCK_FLIGHT, status, frame, flight, out, &again, error);
+    status = go_on(c, FC__LOCK_FLIGHT, status, frame, out, &again, error);
     if (!again)
         return status;
     waiting.hash = fc__hash_key(c->key);
