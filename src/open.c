@@ -37,11 +37,17 @@ static int apply_options(fc_cache *cache, const fc_options *options, fc_error *e
     return fc__settings_load(&cache->settings, options, error);
 }
 
-/* Aligned to a cache line, which the allocator does not promise. */
+/* Aligned to a cache line, which the allocator does not promise. A store to each has the
+ * kernel bring its page now, and not in the first get that comes by; the helper's first round
+ * looks at them all anyway. */
 static int make_shards(fc_cache *cache) {
     cache->shards_memory = fc__calloc(1, FC__SHARDS * sizeof(fc__shard) + 64);
     cache->shards = (fc__shard *)(((uintptr_t)cache->shards_memory + 63) & ~(uintptr_t)63);
-    return cache->shards_memory ? 0 : FC_E_NOMEM;
+    if (!cache->shards_memory)
+        return FC_E_NOMEM;
+    for (uint32_t i = 0; i < FC__SHARDS; i++)
+        atomic_store(&cache->shards[i].lock, 0);
+    return 0;
 }
 
 static void free_cache(fc_cache *cache) {
