@@ -42,6 +42,8 @@ def program(
     if worker is not None:
         worker.terminate()
         worker.wait(30)
+    else:
+        module.app._background_manager.handle.close()
     log.seek(0)
     print(log.read())
     log.close()
