@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import math
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import dash
@@ -11,6 +15,7 @@ import framecache
 import numpy as np
 import pyarrow as pa
 import pytest
+from framecache.dash import graph as of_graph
 from framecache.dash.graph import RequestError, ResamplingGraph, resample
 
 ROWS = 100_000
@@ -54,6 +59,17 @@ def test_a_part_is_drawn_finer_with_a_point_on_each_side(frame: Any) -> None:
     assert backwards.tolist() == x.tolist()
     nothing, _ = resample(frame, "number", "value", range=(-9, -5), points=500)
     assert nothing.tolist() == [0]
+    every, _ = resample(frame, "number", "value", range=(-math.inf, 1e300), points=500)
+    assert (every[0], every[-1]) == (0, frame.rows - 1)
+
+
+def test_a_zoom_copies_no_column(frame: Any) -> None:
+    wide = np.arange(4 << 20)
+    with tracing(wide.nbytes // 4):
+        of_graph._within(wide, pa.int64(), (10.5, 20.5))
+    real = wide.astype("f4")
+    with tracing(real.nbytes // 4):
+        of_graph._within(real, pa.float32(), (10.5, 20.5))
 
 
 def test_data_frames_and_tables_are_drawn_too(frame: Any) -> None:
@@ -75,6 +91,7 @@ def test_data_frames_and_tables_are_drawn_too(frame: Any) -> None:
         ({"range": ("soon", "later")}, "no place on the axis"),
         ({"x": "number", "range": ("2013-01-01", "2013-01-02")}, "is a time"),
         ({"range": (None, None)}, "no place on the axis"),
+        ({"x": "number", "range": (1, float("nan"))}, "NaN is no place"),
     ],
 )
 def test_bad_requests_say_what_is_wrong(
@@ -82,6 +99,19 @@ def test_bad_requests_say_what_is_wrong(
 ) -> None:
     with pytest.raises(RequestError, match=says):
         resample(frame, **({"x": "time", "y": "value"} | arguments))
+
+
+@contextlib.contextmanager
+def tracing(most_bytes: int) -> Iterator[None]:
+    """What numpy takes within stays below that."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        yield
+        assert tracemalloc.get_traced_memory()[1] - before < most_bytes
+    finally:
+        tracemalloc.stop()
 
 
 def ask(app: dash.Dash, shown: Any, changed: list[str]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +101,25 @@ def _within(across: Numbers, type: Any, shown: tuple[Any, Any]) -> tuple[int, in
     low, high = (_place(value, type) for value in shown)
     if low > high:
         low, high = high, low  # an axis may run backwards
-    first = int(np.searchsorted(across, low, "left")) - 1
-    end = int(np.searchsorted(across, high, "right")) + 1
+    least = _of_type(low, across.dtype, math.ceil)
+    most = _of_type(high, across.dtype, math.floor)
+    first = int(np.searchsorted(across, least, "left")) - 1
+    end = int(np.searchsorted(across, most, "right")) + 1
     return max(first, 0), min(end, len(across))
+
+
+def _of_type(value: float, dtype: Any, whole: Callable[[float], int]) -> Any:
+    """Of the column's type: else numpy converts the whole column to compare."""
+    import numpy as np
+
+    if math.isnan(value):
+        raise bad("range", "NaN is no place on the axis")
+    if dtype.kind not in "iu":
+        return dtype.type(value)
+    limits = np.iinfo(dtype)
+    if not limits.min < value < limits.max:
+        return dtype.type(limits.min if value < 0 else limits.max)
+    return dtype.type(whole(value))
 
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
