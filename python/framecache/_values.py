@@ -46,7 +46,11 @@ def store(
 ) -> Frame:
     """Puts a table as a table, and anything else as a tree and buffers."""
     if is_table(value):
-        return cache._store(key, value, options)
+        try:
+            return cache._store(key, value, options)
+        except TypeError:  # a table that does not come back as it was
+            if not allow_pickle:
+                raise
     encoded = _values_in.encode(value, allow_pickle)
     columns = [_column("tree", encoded.tree, len(encoded.tree))]
     if encoded.small:

@@ -136,7 +136,12 @@ class Encoder:
             node = self.nodes(inner, 1, level + 1, lambda _, item: "")
             return {"extension": [extension.tag, *node]}
         for encode in (_from_zone, _from_numpy, _from_pandas, _from_table, _from_plotly):
-            found = encode(self, value, level)
+            try:
+                found = encode(self, value, level)
+            except Refused:  # objects of several types in a table, say
+                if not self.allow_pickle:
+                    raise
+                break
             if found is not None:
                 return found
         if self.allow_pickle:

@@ -80,6 +80,23 @@ def test_buffers_stand_where_the_format_says(cache: framecache.Cache) -> None:
     assert row["table 0"] == [{"x": 1}, {"x": 2}]
 
 
+def test_a_table_of_odd_objects_is_pickled_only_where_that_is_allowed(
+    cache: framecache.Cache,
+) -> None:
+    odd = pd.DataFrame({"x": pd.Series([1, "a", None], dtype=object)})
+    for value in (odd, [1, odd], {"records": np.array([(1, "a")], dtype="i4,O")}):
+        with pytest.raises(TypeError):
+            cache.put_value("k", value)
+        cache.put_value("k", value, allow_pickle=True)
+        with pytest.raises(framecache.AccessError):
+            cache.get_value("k")
+        back = cache.get_value("k", allow_pickle=True)
+        assert repr(back) == repr(value)
+    plain = pd.DataFrame({"x": [1]})
+    cache.put_value("k", plain, allow_pickle=True)
+    pd.testing.assert_frame_equal(cache.get_value("k"), plain)  # no pickle in it
+
+
 def test_a_memoryview_comes_back_or_is_refused(cache: framecache.Cache) -> None:
     half = memoryview(np.arange(3, dtype="f2"))  # which not every Python can read
     try:
