@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ._frame import Frame
     from ._settings import PutOptions
 
+__all__ = ["FrameCache"]
+
 _log = logging.getLogger("framecache")
 
 _ABSENT = -1
@@ -73,6 +75,11 @@ class FrameCache(BaseCache):
         Pickle what `Cache.put_value` refuses, in a directory of one's own only.
     **kwargs
         Settings of `framecache.Cache`, such as ``budget="1GiB"``. Others are ignored.
+
+    Raises
+    ------
+    AccessError, InvalidError
+        The directory cannot be used, or a setting does not parse.
     """
 
     def __init__(
@@ -98,7 +105,21 @@ class FrameCache(BaseCache):
         cls, app: Flask, config: Mapping[str, Any], args: Sequence[Any],
         kwargs: dict[str, Any],
     ) -> FrameCache:  # fmt: skip
-        """What Flask-Caching calls: CACHE_OPTIONS win over the other settings."""
+        """What Flask-Caching calls: CACHE_OPTIONS win over the other settings.
+
+        Parameters
+        ----------
+        app : flask.Flask
+        config : mapping
+            Of Flask: ``CACHE_DIR``, ``CACHE_THRESHOLD``, ``CACHE_DEFAULT_TIMEOUT``,
+            ``CACHE_KEY_PREFIX``.
+        args, kwargs
+            ``CACHE_ARGS`` and ``CACHE_OPTIONS``.
+
+        Returns
+        -------
+        FrameCache
+        """
         options = dict(kwargs)
         options.setdefault("key_prefix", config.get("CACHE_KEY_PREFIX"))
         positional = dict(
@@ -154,7 +175,24 @@ class FrameCache(BaseCache):
     # ---- Get ----
 
     def get(self, key: str) -> Any:
-        """The value, or None; arrays in it are read-only, see `Cache.get_value`."""
+        """The value, or None.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        any
+            A table in its kind, over the cache's bytes, held while it lives; arrays in
+            other values are read-only. What is damaged or of an unknown type is logged,
+            and None.
+
+        Raises
+        ------
+        AccessError
+            It has a pickle in it, and there is no `allow_pickle`.
+        """
         try:
             return self._cache.get_value(self._key(key), allow_pickle=self._allow_pickle)
         except (CorruptError, UnsupportedError):
@@ -162,7 +200,16 @@ class FrameCache(BaseCache):
             return None
 
     def has(self, key: str) -> bool:
-        """Whether there is a value, which is not read."""
+        """Whether there is a value, which is not read.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+        """
         return self._key(key) in self._cache
 
     # ---- Set ----
@@ -170,7 +217,20 @@ class FrameCache(BaseCache):
     def set(
         self, key: str, value: Any, timeout: float | datetime.timedelta | None = None
     ) -> bool:
-        """Store a value; False, and a line in the log, if there is no room for it.
+        """Store a value.
+
+        Parameters
+        ----------
+        key : str
+        value : any
+            A table, or what `Cache.put_value` takes.
+        timeout : float or timedelta, optional
+            Seconds; None: the default, 0: never expires, below 0: has expired already.
+
+        Returns
+        -------
+        bool
+            False, and a line in the log, if there is no room for it.
 
         Raises
         ------
@@ -186,7 +246,20 @@ class FrameCache(BaseCache):
     def add(
         self, key: str, value: Any, timeout: float | datetime.timedelta | None = None
     ) -> bool:
-        """As `set`, but only if there is no value; False if there is one."""
+        """Store a value as `set` does, but only if there is none.
+
+        Parameters
+        ----------
+        key : str
+        value : any
+        timeout : float or timedelta, optional
+            Seconds; None: the default, 0: never expires, below 0: has expired already.
+
+        Returns
+        -------
+        bool
+            False if there is one.
+        """
         if self.has(key):
             return False
         seconds = self._seconds(timeout)
@@ -206,7 +279,18 @@ class FrameCache(BaseCache):
         return True
 
     def inc(self, key: str, delta: int = 1) -> int | None:
-        """Add to a number, atomically; a key without a value counts from 0."""
+        """Add to a number, atomically between processes; a key without one has 0.
+
+        Parameters
+        ----------
+        key : str
+        delta : int
+
+        Returns
+        -------
+        int or None
+            What it is now; None, and a line in the log, if there was no room.
+        """
         place = self._key(key)
         while True:
             frame: Frame | None = self._cache.get(place)
@@ -227,17 +311,47 @@ class FrameCache(BaseCache):
             return value
 
     def dec(self, key: str, delta: int = 1) -> int | None:
-        """As `inc`, subtracting."""
+        """Subtract from a number, as `inc` adds.
+
+        Parameters
+        ----------
+        key : str
+        delta : int
+
+        Returns
+        -------
+        int or None
+        """
         return self.inc(key, -delta)
 
     # ---- Delete ----
 
     def delete(self, key: str) -> bool:
-        """Whether there was a value, which is deleted now."""
+        """Delete the value.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+        """
         return self._cache.delete(self._key(key))
 
     def delete_many(self, *keys: str) -> list[Any]:
-        """Delete these; returns the keys that have no value any more."""
+        """Delete several values.
+
+        Parameters
+        ----------
+        *keys : str
+
+        Returns
+        -------
+        list of str
+            The keys that have no value any more.
+        """
         gone, failed = [], []
         for key in keys:
             try:
@@ -251,7 +365,13 @@ class FrameCache(BaseCache):
         return gone
 
     def clear(self) -> bool:
-        """Delete all that was set here, with this prefix; nothing else in the cache."""
+        """Delete all that was set here, with this prefix; nothing else in the cache.
+
+        Returns
+        -------
+        bool
+            True.
+        """
         self._cache.delete_tag(self._tag())
         return True
 

@@ -17,9 +17,11 @@ MODULES = [
     "framecache.dash",
     "framecache.dash.callback",
     "framecache.dash.enrich",
+    "framecache.flask",
 ]
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : .+)?")
+OWN = ("self", "cls")
 SILENT = {"None", "Self", None}  # returns that need no words
 
 
@@ -74,7 +76,7 @@ CALLS = {
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name != "self"]
+    return [name for name in inspect.signature(function).parameters if name not in OWN]
 
 
 def refers(name: str, first: str) -> bool:
