@@ -47,7 +47,7 @@ def find_missing(values: Any, kind: str, format: str) -> tuple[Any, int]:
 # ---- numpy's dtypes ----
 
 
-class _Plain(NamedTuple):
+class Plain(NamedTuple):
     """How a dtype of fixed width goes in."""
 
     format: str
@@ -57,17 +57,17 @@ class _Plain(NamedTuple):
     as_time: bool
 
 
-_PLAIN: dict[Any, _Plain | None] = {}
+_PLAIN: dict[Any, Plain | None] = {}
 
 
-def _plain(dtype: np.dtype[Any]) -> _Plain | None:
+def _plain(dtype: np.dtype[Any]) -> Plain | None:
     known = _PLAIN.get(dtype)
     if known is None and dtype not in _PLAIN:
         known = _PLAIN[dtype] = _make_plain(dtype)
     return known
 
 
-def _make_plain(dtype: np.dtype[Any]) -> _Plain | None:
+def _make_plain(dtype: np.dtype[Any]) -> Plain | None:
     format = _numpy.format_of(dtype)
     if format is None:
         return None
@@ -78,7 +78,7 @@ def _make_plain(dtype: np.dtype[Any]) -> _Plain | None:
     if dtype.kind in times:
         kind = "t"
     name = times.get(dtype.kind, dtype.name)
-    return _Plain(format, kind, name, str(dtype), dtype.kind in times)
+    return Plain(format, kind, name, str(dtype), dtype.kind in times)
 
 
 def encode_numpy(
@@ -88,22 +88,34 @@ def encode_numpy(
     plain = _plain(values.dtype)
     if plain is None:
         return _from_numpy(name, values)
+    column = encode_plain(name, values, plain, scan)
+    return Encoded(column, plain.pandas_type, plain.numpy_type)
+
+
+def plain_of(values: Any) -> Plain | None:
+    """How an array of numbers, times or bools goes in; None: anything else."""
+    import numpy as np
+
+    return _plain(values.dtype) if type(values) is np.ndarray else None
+
+
+def encode_plain(
+    name: str, values: np.ndarray[Any, Any], plain: Plain, scan: Scan
+) -> Column:
+    """Such an array as a column; its nulls are its missing values."""
     if not values.flags.c_contiguous:
         values = values.copy()
-    rows = len(values)
-    if plain.format == "b":
-        import numpy as np
+    rows, format = len(values), plain.format
+    if plain.null_kind is None:
+        if format == "b":
+            import numpy as np
 
-        column = flat(name, "b", rows, (None, np.packbits(values, bitorder="little")))
-        return Encoded(column, "bool", "bool")
+            values = np.packbits(values, bitorder="little")
+        return (name, format, rows, 0, NULLABLE, (None, values), None)
     if plain.as_time:
         values = values.view("i8")
-    if plain.null_kind is None:
-        column = (name, plain.format, rows, 0, NULLABLE, (None, values), None)
-    else:
-        bitmap, nulls = scan(values, plain.null_kind, plain.format)
-        column = (name, plain.format, rows, nulls, NULLABLE, (bitmap, values), None)
-    return Encoded(column, plain.pandas_type, plain.numpy_type)
+    bitmap, nulls = scan(values, plain.null_kind, format)
+    return (name, format, rows, nulls, NULLABLE, (bitmap, values), None)
 
 
 def _from_numpy(name: str, values: np.ndarray[Any, Any]) -> Encoded:

@@ -11,7 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _pandas_meta
-from ._pandas_encode import Scan, encode, find_missing, is_marked
+from ._pandas_encode import (
+    Scan,
+    encode,
+    encode_plain,
+    find_missing,
+    is_marked,
+    plain_of,
+)
 from ._pandas_labels import frequency_of, levels_of, pack, pack_index
 from ._pandas_objects import Column, refuse
 
@@ -41,6 +48,12 @@ class _Writer:
         self.extra: dict[str, dict[str, Any]] = {}
 
     def add(self, label: Any, field: str, values: pd.Series[Any] | pd.Index[Any]) -> None:
+        plain = plain_of(values)
+        if plain is not None:  # most are
+            self.columns.append(encode_plain(field, values, plain, self.scan))
+            about = (label, field, plain.pandas_type, plain.numpy_type, None)
+            self.described.append(about)
+            return
         encoded = encode(field, values, self.scan)
         self.marked = self.marked and is_marked(encoded)
         column, pandas_type, numpy_type, metadata, extra = encoded
