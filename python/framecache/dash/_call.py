@@ -14,6 +14,9 @@ from . import _session
 from ._serverside import Serverside
 from ._store import Place, Store, is_token
 
+_NO_TEXT = frozenset((int, float, bool, type(None)))
+_PLAIN = _NO_TEXT | {str}
+
 Trail = tuple[Any, ...]  # indices and names, from what the callback returned to a value
 _INSIDE = (str, list, tuple, dict)  # where a token may stand
 _OUTSIDE = (Serverside, list, tuple, dict)  # where a Serverside may
@@ -119,7 +122,7 @@ class Call:
         """What the callback returned, with tokens."""
         grouped = self.context.get("using_outputs_grouping")
         specs = self.context.get("outputs_grouping" if grouped else "outputs_list")
-        return self.keep(value, specs)
+        return self.keep(value, specs) if has_serverside(value) else value
 
     # ---- set_props ----
 
@@ -184,6 +187,18 @@ class _Socket:
     async def set_prop(self, component_id: str, name: str, value: Any) -> Any:
         value = self._call.prop(component_id, name, value)
         return await self._inner.set_prop(component_id, name, value)
+
+
+def has_serverside(value: Any) -> bool:
+    """Whether there is a Serverside anywhere in it: most answers are large, with none."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        items = value
+    elif kind is dict:
+        items = value.values()
+    else:
+        return isinstance(value, Serverside)
+    return any(type(item) not in _PLAIN and has_serverside(item) for item in items)
 
 
 # ---- Dash's descriptions of components ----

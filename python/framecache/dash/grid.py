@@ -15,9 +15,10 @@ import datetime
 import decimal
 import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
+from functools import cache as remembered
 from functools import reduce
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from .._errors import BudgetError, ColumnError
@@ -283,9 +284,13 @@ def _cells(array: Any) -> list[Any]:
     elif pa.types.is_time64(type) and type.unit == "ns":
         array = array.cast(pa.time64("us"), safe=False)
     try:
-        values = array.to_pylist()
+        values: list[Any] = array.to_pylist()
     except (OverflowError, ValueError):
         values = _beyond(array)
+    if type in _json_types():
+        return values
+    if pa.types.is_floating(type):
+        return [v if v is None or isfinite(v) else None for v in values]
     return [_cell(value) for value in values]
 
 
@@ -301,9 +306,18 @@ def _beyond(array: Any) -> list[Any]:
     return ["?" if known else None for known in array.is_valid().to_pylist()]
 
 
+@remembered
+def _json_types() -> frozenset[Any]:
+    """Types whose values JSON has, and browsers too."""
+    import pyarrow as pa
+
+    small = (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32())
+    return frozenset((pa.string(), pa.large_string(), pa.bool_(), *small))
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if isfinite(value) else None
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
