@@ -4,12 +4,14 @@ make app            # gunicorn with 4 workers on http://127.0.0.1:8050
 """
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import dash_ag_grid as dag
 import figures
 import panel
 import tables
 from dash import Dash, Input, Output, State, callback, clientside_callback, dcc, html
+from flask import has_request_context, request
 from framecache.dash import (
     ResamplingGraph,
     Serverside,
@@ -19,7 +21,12 @@ from framecache.dash import (
 )
 
 cache = tables.cache
-app = Dash(__name__, title="framecache explorer", update_title="")
+app = Dash(
+    __name__,
+    title="framecache explorer",
+    update_title="",
+    use_async=False,  # no callback here is a coroutine; an event loop each costs 5 ms
+)
 init(app, cache, on_miss="recompute")
 server = app.server
 
@@ -142,12 +149,24 @@ def cache_panel() -> html.Div:
     )
 
 
-def tab(label: str, what: html.Div) -> dcc.Tab:
-    return dcc.Tab(what, label=label, className="tab", selected_className="tab chosen")
+def tab(name: str, label: str, what: html.Div) -> dcc.Tab:
+    look = {"className": "tab", "selected_className": "tab chosen"}
+    return dcc.Tab(what, label=label, value=name, **look)
+
+
+def tab_of_address() -> str:
+    """Which tab the page's address asks for, as /?tab=flights; the first by default."""
+    address = urlsplit(request.referrer or "") if has_request_context() else urlsplit("")
+    asked = parse_qs(address.query).get("tab", [""])[0]
+    return asked if asked in ("flights", "cache") else "explore"
 
 
 def page() -> html.Div:
-    tabs = [("Explore", explore()), ("All flights", all_rows()), ("Cache", cache_panel())]
+    tabs = [
+        tab("explore", "Explore", explore()),
+        tab("flights", "All flights", all_rows()),
+        tab("cache", "Cache", cache_panel()),
+    ]
     return html.Div(
         [
             html.Header([html.B("framecache"), html.Span("flights from New York, 2013")]),
@@ -155,7 +174,7 @@ def page() -> html.Div:
             dcc.Store(id="scatter-look", data=SCATTER),
             dcc.Store(id="history", data=[]),
             dcc.Interval(id="tick", interval=2000),
-            dcc.Tabs([tab(label, what) for label, what in tabs], id="tabs"),
+            dcc.Tabs(tabs, id="tabs", value=tab_of_address()),
         ],
         className="page",
     )
@@ -206,9 +225,10 @@ def summarise(table: Any) -> tuple[Any, Any, Any]:
     )
 
 
+# Drawing it keeps the browser busy: so when the numbers are there, not before them.
 clientside_callback(
     """
-    async function(token, look) {
+    async function(numbers, token, look) {
         if (!token) return dash_clientside.no_update;
         const table = await framecache.table(token, {
             columns: ["distance", "air_time"],
@@ -225,7 +245,8 @@ clientside_callback(
     }
     """,
     Output("scatter", "figure"),
-    Input("selection", "data"),
+    Input("numbers", "children"),
+    State("selection", "data"),
     State("scatter-look", "data"),
     prevent_initial_call=True,
 )
@@ -260,6 +281,7 @@ def rows(request: dict[str, Any] | None) -> tuple[Any, str]:
     Output("memory-note", "children"),
     Input("tick", "n_intervals"),
     State("history", "data"),
+    prevent_initial_call=True,  # the other tabs first
 )
 def watch(ticks: int | None, history: list[dict[str, float]]) -> tuple[Any, ...]:
     now = panel.sample(cache)

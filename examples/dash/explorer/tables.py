@@ -1,5 +1,6 @@
 """What the pages show: the flights, and the part of them that somebody has chosen."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def selection(
     return table[keep].reset_index(drop=True)
 
 
+@functools.cache
 def airlines() -> list[dict[str, str]]:
     """Options of a dropdown, the largest airline first."""
     table = all_flights().select(["carrier", "name"]).to_pandas()
