@@ -7,7 +7,7 @@
 
 static _Atomic long passed[FC__FAULT_KINDS];
 static _Atomic long failing[FC__FAULT_KINDS];
-void (*fc__step_hook)(const char *name);
+void (*_Atomic fc__step_hook)(const char *name);
 
 bool fc__fault(int kind) {
     long now = atomic_fetch_add(&passed[kind], 1) + 1;
@@ -21,8 +21,9 @@ long fc__fault_set(int kind, long nth) {
 }
 
 void fc__step(const char *name) {
-    if (fc__step_hook)
-        fc__step_hook(name);
+    void (*hook)(const char *name) = atomic_load(&fc__step_hook);
+    if (hook)
+        hook(name);
 }
 #else
 typedef int fc__no_faults;

@@ -16,7 +16,7 @@ void fc__step(const char *name);
 /* For tests: the n-th from now fails (1 is the next), 0 for none. Returns how many of the
  * kind have passed since the last call. */
 long fc__fault_set(int kind, long nth);
-extern void (*fc__step_hook)(const char *name);
+extern void (*_Atomic fc__step_hook)(const char *name); /* also in the helper thread */
 
 #define FC__FAULT(kind) fc__fault(FC__FAULT_##kind)
 #define FC__STEP(name)  fc__step(name)

@@ -109,6 +109,7 @@ static void *helper_main(void *argument) {
         }
         if (pause_ns < 0 && !may_sleep(cache))
             left_ns = ROUND_NS;
+        FC__STEP("helper-sleeps");
         if (!atomic_load(&cache->helper_stop))
             fc__os_wait(&cache->control->notice, notice, left_ns, 1u | cache->helper_bit);
         atomic_store(&cache->helper_idle, false);
@@ -123,8 +124,11 @@ bool fc__helper_start(fc_cache *cache) {
     if (atomic_load_explicit(&cache->helper_running, memory_order_relaxed)) {
         /* It may sleep for ever, and the caller is about to count something. */
         if (atomic_load_explicit(&cache->helper_idle, memory_order_relaxed) &&
-            atomic_exchange(&cache->helper_idle, false))
+            atomic_exchange(&cache->helper_idle, false)) {
+            if (!cache->read_only) /* it may be just about to sleep */
+                atomic_fetch_add(&cache->control->notice, 1);
             fc__os_wake(&cache->control->notice, cache->helper_bit);
+        }
         return true;
     }
     if (!cache->threads_allowed || atomic_load(&cache->closed))

@@ -278,6 +278,31 @@ static void a_fork_fires_the_parents_and_the_childs_close_only_frees(void **stat
 }
 
 static fc_cache *opened_in;
+static _Atomic bool woken;
+
+/* As another thread that misses a key just before the helper sleeps without end. */
+static void count_and_wake(const char *step) {
+    if (strcmp(step, "helper-sleeps") != 0 || !atomic_load(&opened_in->helper_idle) ||
+        atomic_exchange(&woken, true))
+        return;
+    fc__count(opened_in, FC__COUNT_misses_never, 1);
+    fc__helper_start(opened_in);
+}
+
+static void a_helper_that_is_just_about_to_sleep_is_woken(void **state) {
+    opened_in = open_threaded(private_dir());
+    const _Atomic uint64_t *all = &opened_in->control->counters[FC__COUNT_misses_never];
+    (void)state;
+
+    fc__step_hook = count_and_wake;
+    fc__helper_start(opened_in);
+    for (int64_t end = now_ms() + LONG_MS; !atomic_load(all); sleep_ms(1))
+        assert_true(now_ms() < end);
+    assert_true(atomic_load(&woken));
+    fc__helper_stop(opened_in);
+    fc__step_hook = NULL;
+    fc_cache_close(opened_in);
+}
 
 static void stop_the_helper(const char *step) {
     if (strcmp(step, "watch-helped") == 0)
@@ -340,6 +365,7 @@ int main(void) {
         cmocka_unit_test(the_put_of_a_killed_process_is_seen_in_an_empty_cache_too),
         cmocka_unit_test(no_change_is_lost),
         cmocka_unit_test(a_fork_fires_the_parents_and_the_childs_close_only_frees),
+        cmocka_unit_test(a_helper_that_is_just_about_to_sleep_is_woken),
         cmocka_unit_test(a_fork_that_begins_while_one_opens_refuses_nothing),
         cmocka_unit_test(closing_the_cache_makes_it_readable),
         cmocka_unit_test(what_cannot_be_watched_is_refused),
