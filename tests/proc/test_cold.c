@@ -216,37 +216,6 @@ static void a_cold_frame_is_replaced_deleted_touched_and_expires(void **state) {
     fc_cache_close(cache);
 }
 
-static int count_calls(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
-                       fc_error *error) {
-    (void)cache, (void)key, (void)out, (void)error;
-    ++*(int *)context;
-    return FC_E_INVALID;
-}
-
-static void nobody_computes_or_waits_for_what_only_has_to_be_decompressed(void **state) {
-    fc_cache *cache = open_cold(private_dir());
-    fc_frame *frame;
-    fc_error error;
-    int calls = 0;
-    (void)state;
-
-    must_put(cache, "k", ROWS, 7);
-    must_demote(cache, "k");
-    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), FC_GET_NOWAIT, 1, count_calls,
-                                       &calls, &frame, &error),
-                     FC_E_BUSY);
-    assert_non_null(strstr(error.message, "compressed"));
-    assert_int_equal(calls, 0);
-    assert_int_equal(stats_of(cache).flight_waits, 0);
-    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), 0, 1, count_calls, &calls,
-                                       &frame, &error),
-                     0);
-    assert_true(are_numbers(frame, ROWS, 7));
-    assert_int_equal(calls, 0);
-    fc_frame_release(frame);
-    fc_cache_close(cache);
-}
-
 static void nowait_and_read_only_do_not_decompress(void **state) {
     const char *dir = private_dir();
     fc_cache *cache = open_cold(dir), *reader;
@@ -589,7 +558,6 @@ int main(void) {
         cmocka_unit_test(what_does_not_pay_is_dropped),
         cmocka_unit_test(noise_is_dropped_as_it_does_not_compress),
         cmocka_unit_test(a_cold_frame_is_replaced_deleted_touched_and_expires),
-        cmocka_unit_test(nobody_computes_or_waits_for_what_only_has_to_be_decompressed),
         cmocka_unit_test(nowait_and_read_only_do_not_decompress),
         cmocka_unit_test(many_getters_decompress_once),
         cmocka_unit_test(

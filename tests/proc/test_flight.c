@@ -451,8 +451,40 @@ static void wrong_arguments_are_refused(void **state) {
     fc_cache_close(cache);
 }
 
+static int count_calls(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
+                       fc_error *error) {
+    (void)cache, (void)key, (void)out, (void)error;
+    ++*(int *)context;
+    return FC_E_INVALID;
+}
+
+static void nobody_computes_or_waits_for_what_only_has_to_be_decompressed(void **state) {
+    fc_cache *cache = open_cold(private_dir());
+    fc_frame *frame;
+    fc_error error;
+    int calls = 0;
+    (void)state;
+
+    must_put(cache, "k", 65536, 7);
+    must_demote(cache, "k");
+    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), FC_GET_NOWAIT, 1, count_calls,
+                                       &calls, &frame, &error),
+                     FC_E_BUSY);
+    assert_non_null(strstr(error.message, "compressed"));
+    assert_int_equal(calls, 0);
+    assert_int_equal(stats_of(cache).flight_waits, 0);
+    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), 0, 1, count_calls, &calls,
+                                       &frame, &error),
+                     0);
+    assert_true(are_numbers(frame, 65536, 7));
+    assert_int_equal(calls, 0);
+    fc_frame_release(frame);
+    fc_cache_close(cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_computes_or_waits_for_what_only_has_to_be_decompressed),
         cmocka_unit_test(all_callers_of_all_processes_compute_once),
         cmocka_unit_test(a_killed_owner_is_replaced_once),
         cmocka_unit_test(a_stopped_owner_costs_one_more_compute),
