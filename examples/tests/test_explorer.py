@@ -60,3 +60,6 @@ def test_explorer_shows_flights_grid_and_cache(address: str, tmp_path: Path) -> 
         shot = tmp_path / "cache.png"
         opened.screenshot(path=str(shot))
         assert shot.stat().st_size > 20_000
+
+        opened.goto(f"{address}?tab=flights")
+        text(opened, "[row-index='0'] [col-id='leaves']", "2013-01-01 05:15")

@@ -105,7 +105,8 @@ def all_rows() -> html.Div:
         one["floatingFilter"] = True
         one["headerName"] = one["field"].replace("_", " ")
         one["flex"] = WIDTHS.get(one["field"], 1)
-    defs[0]["valueFormatter"] = {"function": "(params.value || '').replace('T', ' ')"}
+    minutes = "(params.value || '').replace('T', ' ').slice(0, 16)"
+    defs[0]["valueFormatter"] = {"function": minutes}
     grid = dag.AgGrid(
         id="grid",
         rowModelType="infinite",

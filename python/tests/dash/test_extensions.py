@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from dash import dcc, html
 from dash_extensions.enrich import (
+    DashBlueprint,
     DashProxy,
     FileSystemBackend,
     Input,
@@ -98,6 +99,26 @@ def test_beside_another_backend(cache: framecache.Cache, tmp_path: Any) -> None:
     token = tab.get("store.data", {"btn.n_clicks": 1})
     key_of(token)
     assert tab.get("log.children", {"store.data": token}) == "DataFrame 3"
+
+
+def test_a_blueprint_brings_its_transform_along(cache: framecache.Cache) -> None:
+    backend = FrameCacheBackend(cache)
+    part = DashBlueprint(transforms=[ServersideOutputTransform(backends=[backend])])
+    part.layout = html.Div([dcc.Store(id="store"), html.Div(id="log")])
+
+    @part.callback(Output("store", "data"), Input("btn", "n_clicks"))
+    def query(clicks: int) -> Any:
+        return Serverside(FRAME.head(clicks))
+
+    @part.callback(Output("log", "children"), Input("store", "data"))
+    def show(df: Any) -> Any:
+        return f"{type(df).__name__} {len(df)}"
+
+    app = DashProxy("app", blueprint=part, suppress_callback_exceptions=True)
+    tab = visit(app)
+    token = tab.get("store.data", {"btn.n_clicks": 2})
+    assert backend.has(key_of(token))
+    assert tab.get("log.children", {"store.data": token}) == "DataFrame 2"
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {}, FRAME, [1, {"a": (1, 2)}]])
