@@ -370,6 +370,8 @@ def _interval(arrow: Any, recorded: str) -> Read | None:
     if not pa.types.is_struct(arrow.type) or not isinstance(dtype, pd.IntervalDtype):
         return None
     sides = [pd.Index(side.to_pandas(), dtype=dtype.subtype) for side in arrow.flatten()]
+    if isinstance(dtype.subtype, pd.DatetimeTZDtype):  # pyarrow's UTC is another object
+        sides = [side.tz_convert(dtype.subtype.tz) for side in sides]
     # pyarrow's sides may lie over pages that cannot be written to
     array = pd.arrays.IntervalArray.from_arrays(*sides, closed=dtype.closed, copy=True)
     return array, "it is made of two arrays"

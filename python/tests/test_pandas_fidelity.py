@@ -456,3 +456,15 @@ def test_frames_of_equal_schemas_read_it_once(cache: framecache.Cache) -> None:
     first = layout_of(cache.put("k", table))
     assert layout_of(cache.put("k", table + 1)) is first
     assert layout_of(cache.put("k", table.astype("f4"))) is not first
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris"])
+def test_intervals_of_zoned_times_have_the_zone_that_pandas_gives(
+    cache: framecache.Cache, zone: str
+) -> None:
+    sides = pd.date_range("2020", periods=4, tz=zone)
+    table = pd.DataFrame({"x": pd.IntervalIndex.from_breaks(sides)})
+    with cache.put("k", table) as frame:
+        back = frame.to_pandas()
+        assert_frame_equal(back, table)
+        assert back["x"].array.left.tz == table["x"].array.left.tz

@@ -1,5 +1,6 @@
 """Frames that hypothesis makes, of all dtypes: equal through pandas, polars, pyarrow."""
 
+import datetime
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -67,8 +68,61 @@ OBJECT_KINDS: list[st.SearchStrategy[Any]] = [
 ]  # fmt: skip
 
 
+UNITS = ("s", "ms", "us", "ns")
+SECONDS = st.integers(-(2**33), 2**33)
+ZONES = (
+    "UTC", "Europe/Paris", "Asia/Kolkata", "America/St_Johns",
+    datetime.timezone(-datetime.timedelta(minutes=90)),
+)  # fmt: skip
+FREQUENCIES = ("D", "h", "M", "Q-NOV", "W-TUE", "Y-MAR", "ms", "3h", "2D")
+CLOSED = ("left", "right", "both", "neither")
+
+
+@st.composite
+def numbers(draw: st.DrawFn, rows: int, some: st.SearchStrategy[int] = SECONDS) -> Any:
+    """Instants or ordinals, some of them missing."""
+    nat = np.iinfo("i8").min
+    items = draw(st.lists(some | st.just(nat), min_size=rows, max_size=rows))
+    return np.array(items, dtype="i8")
+
+
+@st.composite
+def zoned(draw: st.DrawFn, rows: int) -> Any:
+    unit, zone = draw(st.sampled_from(UNITS)), draw(st.sampled_from(ZONES))
+    instants = draw(numbers(rows)).view(f"M8[{unit}]")
+    return pd.Series(pd.DatetimeIndex(instants).tz_localize("UTC").tz_convert(zone))
+
+
+@st.composite
+def periods(draw: st.DrawFn, rows: int) -> Any:
+    ordinals = draw(numbers(rows, st.integers(-(2**15), 2**15)))
+    dtype = pd.PeriodDtype(draw(st.sampled_from(FREQUENCIES)))
+    return pd.Series(pd.arrays.PeriodArray(ordinals, dtype=dtype))
+
+
+@st.composite
+def intervals(draw: st.DrawFn, rows: int) -> Any:
+    kind = draw(st.sampled_from(["i8", "f8", "M8[us]", "M8[ns]", "m8[ns]", "m8[s]"]))
+    zone = draw(maybe(st.sampled_from(ZONES))) if kind[0] == "M" else None
+    left = draw(numbers(rows, st.integers(-(2**31), 2**31)))
+    if kind == "i8":
+        left = np.where(left < -(2**40), 0, left)
+    right = np.where(left < -(2**40), left, left + draw(st.integers(0, 99)))
+    sides = [
+        pd.Index(np.where(side < -(2**40), np.nan, side) if kind == "f8"
+                 else side.view(kind))
+        for side in (left, right)
+    ]  # fmt: skip
+    if zone is not None:
+        sides = [side.tz_localize("UTC").tz_convert(zone) for side in sides]
+    closed = draw(st.sampled_from(CLOSED))
+    return pd.Series(pd.arrays.IntervalArray.from_arrays(*sides, closed=closed))
+
+
 @st.composite
 def columns(draw: st.DrawFn, rows: int) -> Any:
+    if draw(st.integers(0, 3)) == 0:
+        return draw(draw(st.sampled_from([zoned, periods, intervals]))(rows))
     if draw(st.booleans()):
         values = maybe(draw(st.sampled_from(OBJECT_KINDS)))
         items = draw(st.lists(values, min_size=rows, max_size=rows))
