@@ -98,6 +98,7 @@ CONTESTS = [
     Contest("pandas: 1 row", "pandas_frames.py", ("put", "1"), GB // 10),
     Contest("pandas: 10^6 rows", "pandas_frames.py", ("put", "1000000"), GB // 2),
     Contest("pandas: 10^8 rows", "pandas_frames.py", ("put", "100000000"), 5 * GB),
+    Contest("values", "values.py", (), GB // 2),
     Contest("pandas: 8 workers with 2 GB", "pandas_frames.py", ("workers",), 7 * GB),
 ]
 

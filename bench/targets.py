@@ -124,6 +124,9 @@ TARGETS: list[Target] = [
     Target("python/put_get/100000000", "pandas, 10^8 rows, replaced", "at most", 1 / 5),
     Target("python/put_get_first/100000000", "... for the first time", "at most", 1 / 2),
     Target("python/reader/100000000", "... a further reader", "at most", 1e-4),
+    Target("python/value/10_scalars", "a dict of 10 scalars: put and get, by pickle"),
+    Target("python/value/1_MB_array", "a dict with an array of 1 MB"),
+    Target("python/value/100_dicts", "a list of 100 dicts"),
     Target(
         "python/workers_private",
         "8 workers, 2 GB as pandas: private of 2 GB",
