@@ -59,6 +59,7 @@ class Layout:
         }
         self.metadata: dict[bytes, bytes] = _pairs(metadata)
         self.pandas: Any = None  # what _pandas_out.py makes of it
+        self.kind: str | None = None  # of table or value; known to _kinds.py
         self._positions: dict[str, int] | None = None
 
     def position(self, column: str | int) -> int:

@@ -12,7 +12,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from ._frame import Frame, layout_of
+from ._frame import Frame, Layout, layout_of
 
 _KEY = b"framecache.kind"
 
@@ -73,9 +73,16 @@ def _of_pandas(text: bytes) -> str:
         return "pyarrow"
 
 
+def kind_in(layout: Layout) -> str:
+    """`recorded`, remembered: frames of equal schemas share the layout."""
+    if layout.kind is None:
+        layout.kind = recorded(layout.metadata)
+    return layout.kind
+
+
 def value_of(frame: Frame, kind: str | None = None) -> Any:
     """What `Frame.to_value` gives; `kind` if it stands elsewhere."""
-    kind = kind or recorded(layout_of(frame).metadata)
+    kind = kind or kind_in(layout_of(frame))
     if kind == "frame":
         return frame
     if kind == "value":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _values_in, _values_out
 from ._errors import AccessError
 from ._frame import layout_of
-from ._kinds import is_table, recorded, value_of
+from ._kinds import is_table, kind_in, value_of
 from ._pandas_meta import encode_pairs
 from ._values_in import Unstorable as Unstorable
 
@@ -65,7 +65,7 @@ def store(
 def load(frame: Frame, allow_pickle: bool = False, directory: str = "") -> Any:
     """What `store` put; the frame stays leased only by what lies over its bytes."""
     layout = layout_of(frame)
-    if recorded(layout.metadata) != KIND:
+    if kind_in(layout) != KIND:
         return value_of(frame)
     unpickle: Callable[[bytes], Any] = _refuse_pickle
     if allow_pickle:
