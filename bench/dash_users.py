@@ -86,8 +86,8 @@ def first_rows(page: Any, address: str) -> dict[str, float]:
     page.wait_for_selector(FIRST_ROW)
     opened = float(page.evaluate("performance.now()"))
     page.goto(address)
-    page.wait_for_selector("#numbers .card")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_selector("#scatter canvas")  # what is drawn last
+    page.wait_for_timeout(1500)
     started = time.perf_counter()
     page.click("text=All flights")
     page.wait_for_selector(FIRST_ROW)
