@@ -189,7 +189,7 @@ bool fc__control_sound(const fc_cache *cache) {
         if (number >= cache->capacity)
             return false;
         const fc__record *r = &cache->records[number];
-        fc__hash hash = {atomic_load(&r->hash_low), atomic_load(&r->hash_high)};
+        fc__hash hash = fc__record_hash(r);
         if (atomic_load(&r->status) != fc__status(FC__LIVE, fc__word_generation(word)) ||
             fc__record_word(r, number, atomic_load(&r->status)) != word ||
             !fc__index_holds(cache, hash, word, &at) || at != slot ||

@@ -167,8 +167,7 @@ static bool keeps_files(const removal *r) {
 }
 
 static fc__reclaimed reclaim_live(removal *r) {
-    r->hash.low = atomic_load(&r->record->hash_low);
-    r->hash.high = atomic_load(&r->record->hash_high);
+    r->hash = fc__record_hash(r->record);
     r->word = fc__record_word(r->record, r->number, r->status);
     r->referenced = fc__index_holds(r->cache, r->hash, r->word, &r->slot);
     if (r->heir && !r->referenced)
@@ -314,8 +313,7 @@ static bool left_over(fc_cache *cache, uint32_t number, uint64_t status) {
     case FC__POOL:
         return atomic_load(&record->intent) != 0;
     case FC__LIVE:
-        hash.low = atomic_load(&record->hash_low);
-        hash.high = atomic_load(&record->hash_high);
+        hash = fc__record_hash(record);
         return !fc__index_holds(cache, hash, fc__record_word(record, number, status), &slot);
     default:
         return false;
@@ -360,7 +358,7 @@ uint32_t fc__expire(fc_cache *cache) {
         fc__record *record = &cache->records[number];
         if (!fc__record_gone(cache, record, &since))
             continue;
-        fc__hash hash = {atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
+        fc__hash hash = fc__record_hash(record);
         if (fc__slot(cache, slot) == word && /* the record was this word's */
             fc__remove_word(cache, hash, slot, word, FC_MISS_EXPIRED, since)) {
             fc__count(cache, FC__COUNT_expired, 1);

@@ -39,10 +39,6 @@ static bool fits(const eviction *e) {
     return fc__budget_fits(e->cache, units);
 }
 
-static fc__hash hash_of(const fc__record *record) {
-    return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
-}
-
 fc__judge fc__judge_now(const fc_cache *cache) {
     fc__shares shares;
     for (int i = 0; i < FC__DECAYS; i++)
@@ -91,7 +87,7 @@ static void move_clock(fc_cache *cache, const fc__candidate *victim) {
 
 static void drop_mapping(fc_cache *cache, const fc__candidate *victim) {
     const fc__record *record = &cache->records[victim->id];
-    fc__table_drop_key(cache, hash_of(record),
+    fc__table_drop_key(cache, fc__record_hash(record),
                        fc__record_word(record, victim->id, victim->status));
 }
 
@@ -209,7 +205,7 @@ static void measure_shortage(fc_cache *cache, fc__shortage *shortage) {
         uint32_t slot;
         if (fc__status_state(status) != FC__LIVE)
             continue;
-        fc__hash hash = hash_of(record);
+        fc__hash hash = fc__record_hash(record);
         units = atomic_load(&record->charged);
         if (fc__index_holds(cache, hash,
                             fc__record_word(record, i, status), &slot))
