@@ -254,7 +254,7 @@ def print_table(figures: list[Figure]) -> None:
 
 def machine() -> dict[str, Any]:
     return {
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
