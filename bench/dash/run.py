@@ -211,11 +211,11 @@ def all_points(given: argparse.Namespace) -> list[Point]:
         place = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="framecache-in-browser-", dir="/dev/shm")
         )
-        chromium = stack.enter_context(browser.chromium())
         for kind in sorted(given.only, key=KINDS.index):
-            for point in points_of(kind, chromium, Path(place), given, deadline):
-                say(point)
-                points.append(point)
+            with browser.chromium() as chromium:
+                for point in points_of(kind, chromium, Path(place), given, deadline):
+                    say(point)
+                    points.append(point)
     return points
 
 

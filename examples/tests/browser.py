@@ -112,7 +112,7 @@ def serve(
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """Playwright's browser."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as play:
         browser = play.chromium.launch(
@@ -121,7 +121,8 @@ def chromium() -> Iterator[Any]:
         try:
             yield browser
         finally:
-            browser.close()
+            with contextlib.suppress(Error):  # a request of 512 MB ends the driver
+                browser.close()
 
 
 @contextlib.contextmanager
