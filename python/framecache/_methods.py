@@ -25,7 +25,7 @@ else:
     lazily(globals(), "._flight", "._memoize", "._values")
 
 
-class Values:
+class Computing:
     """The methods that a Cache and a Namespace have in common."""
 
     __slots__ = ()
@@ -127,12 +127,6 @@ class Values:
             if value is not frame:
                 frame.release()
         return value
-
-
-class Computing(Values):
-    """The methods that a Cache and a Namespace have in common."""
-
-    __slots__ = ()
 
     def _policy(
         self,

@@ -14,7 +14,9 @@ from framecache.testing import (
     leases,
 )
 
-sys.path.insert(0, os.path.dirname(__file__))  # samples.py, for the tests
+sys.path.insert(0, os.path.dirname(__file__))  # samples.py and the like, for the tests
+
+from crowd import Tally
 
 
 @pytest.fixture
@@ -22,6 +24,11 @@ def directory() -> Iterator[str]:
     path = tempfile.mkdtemp(prefix="framecache-test-", dir="/dev/shm")
     yield os.path.join(path, "cache")
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def tally(directory: str) -> Tally:
+    return Tally(f"{directory}.tally")
 
 
 @pytest.fixture

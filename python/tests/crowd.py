@@ -39,21 +39,9 @@ class Crowd:
         def child() -> None:
             os.close(self._go)
             os.read(ready, 1)  # the end of the file
-            failed: list[BaseException] = []
-
-            def one() -> None:
-                try:
-                    work()
-                except BaseException as error:
-                    failed.append(error)
-
-            workers = [threading.Thread(target=one) for _ in range(threads)]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
-            if failed:
-                raise failed[0]
+            for result in in_threads(threads, work):
+                if isinstance(result, BaseException):
+                    raise result
 
         self.pids = [forked(child) for _ in range(count)]
         os.close(ready)
@@ -73,7 +61,7 @@ def in_threads(count: int, call: Callable[[], Any]) -> list[Any]:
     def one() -> None:
         try:
             results.append(call())
-        except Exception as error:
+        except BaseException as error:
             results.append(error)
 
     threads = [threading.Thread(target=one) for _ in range(count)]

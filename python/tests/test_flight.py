@@ -24,11 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 TABLE = pa.table({"x": [1, 2, 3]})
 
 
-@pytest.fixture
-def tally(directory: str) -> Tally:
-    return Tally(f"{directory}.tally")
-
-
 # ---- What comes back ----
 
 

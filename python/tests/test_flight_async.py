@@ -12,17 +12,12 @@ from typing import Any
 import framecache
 import pyarrow as pa
 import pytest
-from crowd import Tally, ended, forked, in_threads, mark, until
+from crowd import ended, forked, in_threads, mark, until
 
 # A process that other tests made threads in may be forked: that is what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
 TABLE = pa.table({"x": [1, 2, 3]})
-
-
-@pytest.fixture
-def tally(directory: str) -> Tally:
-    return Tally(f"{directory}.tally")
 
 
 # ---- Coroutines ----

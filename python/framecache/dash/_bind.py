@@ -50,9 +50,8 @@ class Bound:
         self.identity = plan.identity(function)
         self.memo_identity = ""
         if plan.memoize:
-            code = _memoize.identity(
-                function, careful=False
-            )  # outputs tell objects apart
+            # Not careful: outputs tell objects apart.
+            code = _memoize.identity(function, careful=False)
             self.memo_identity = f"{code} {self.identity}"
         Bound.known[self.identity] = self
 

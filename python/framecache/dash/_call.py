@@ -14,8 +14,7 @@ from . import _session
 from ._serverside import Serverside
 from ._store import Place, Store, is_token
 
-_NO_TEXT = frozenset((int, float, bool, type(None)))
-_PLAIN = _NO_TEXT | {str}
+_PLAIN = frozenset((int, float, bool, type(None), str))
 
 Trail = tuple[Any, ...]  # indices and names, from what the callback returned to a value
 _INSIDE = (str, list, tuple, dict)  # where a token may stand
