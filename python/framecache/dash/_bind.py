@@ -22,7 +22,7 @@ from dash._callback_context import context_value
 from dash.background_callback.managers import BaseBackgroundCallbackManager
 
 from .. import _memoize
-from . import _memo, _recompute, _store
+from . import _jobs, _memo, _recompute, _store
 from ._call import Call
 from ._plan import Defaults, Plan
 from ._store import StoreMiss
@@ -200,6 +200,7 @@ def install() -> None:
         )
     if dash_callback.register_callback is _register:
         dash_callback.register_callback = _register_bound  # type: ignore[assignment]
+        _jobs.install()
 
 
 def adopt(app: Dash) -> None:

@@ -11,6 +11,7 @@ from dash import NoUpdate
 from dash._utils import clean_property_name, stringify_id
 
 from . import _session
+from ._jobs import CACHED
 from ._serverside import Serverside
 from ._store import Place, Store, is_token
 
@@ -38,7 +39,14 @@ class Call:
 
     @functools.cached_property
     def page(self) -> bytes:
-        """Names the page load that the call came from."""
+        """Names the page load that the call came from.
+
+        Or, of a background callback whose result is cached, that result: its values stay
+        as long as it may be used, whatever the page keeps next.
+        """
+        cached = self.context.get(CACHED)
+        if cached is not None:
+            return hashlib.sha256(cached.encode()).digest()[:12]
         return _session.page_of(self.context)
 
     # ---- In ----

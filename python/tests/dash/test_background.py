@@ -98,3 +98,40 @@ def test_background_callbacks_get_and_give_values(program: ModuleType) -> None:
         run(tab, "bad.children", {"store.data": token})
     with pytest.raises(BackgroundCallbackError, match=r"store\.data: .*forged"):
         run(tab, "out.children", {"store.data": token[:-1]})
+
+
+def length(tab: Tab, token: str) -> str:
+    shown = run(tab, "out.children", {"store.data": token})
+    return str(shown["response"]["out"]["children"]).split()[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork in a threaded process
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.timeout(180)
+def test_results_of_the_same_arguments_are_each_sessions_own(program: ModuleType) -> None:
+    tabs = Tab(program.app), Tab(program.app)
+    names = [tab.fire("store.data", {"btn.n_clicks": 3}) for tab in tabs]
+    assert names[0]["cacheKey"].split("~")[0] != names[1]["cacheKey"].split("~")[0]
+    program.app._background_manager.cache_by = [lambda: "one for all"]
+    for tab in tabs:
+        answer = run(tab, "store.data", {"btn.n_clicks": 3})
+        assert length(tab, answer["response"]["store"]["data"]) == "3"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork in a threaded process
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.timeout(180)
+def test_a_cached_results_values_stay_whatever_comes_after(program: ModuleType) -> None:
+    from framecache.dash import _store
+
+    program.app._background_manager.cache_by = [lambda: 1]
+    store = _store.of_app(program.app)
+    assert store is not None
+    store._slots._grace = 0  # of the process that forks, or of Celery's worker: 60
+    tab = Tab(program.app)
+    made = [
+        run(tab, "store.data", {"btn.n_clicks": clicks})["response"]["store"]["data"]
+        for clicks in (3, 4, 3)
+    ]
+    assert made[0] == made[2] != made[1]
+    assert [length(tab, token) for token in made] == ["3", "4", "3"]
