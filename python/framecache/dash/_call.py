@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from dash import NoUpdate
+from dash import NoUpdate, Patch
 from dash._utils import clean_property_name, stringify_id
 
 from . import _session
@@ -19,7 +20,7 @@ _PLAIN = frozenset((int, float, bool, type(None), str))
 
 Trail = tuple[Any, ...]  # indices and names, from what the callback returned to a value
 _INSIDE = (str, list, tuple, dict)  # where a token may stand
-_OUTSIDE = (Serverside, list, tuple, dict)  # where a Serverside may
+_OUTSIDE = (Serverside, list, tuple, dict, Patch)  # where a Serverside may
 
 
 class Call:
@@ -93,9 +94,11 @@ class Call:
         """
         if isinstance(value, Serverside):
             return self._keep_one(value, spec, path, trail)
-        if type(value) is list or type(value) is tuple:
+        if isinstance(value, Patch):
+            return self._keep_patched(value, spec, path, trail)
+        if isinstance(value, (list, tuple)):
             parts: Any = range(len(value))
-        elif type(value) is dict and not NoUpdate.is_no_update(value):
+        elif isinstance(value, dict) and not NoUpdate.is_no_update(value):
             parts = list(value)
         else:
             return value
@@ -109,7 +112,18 @@ class Call:
             return value
         if isinstance(value, dict):
             return dict(zip(parts, made, strict=True))
-        return type(value)(made)
+        return made if isinstance(value, list) else tuple(made)  # named ones too
+
+    def _keep_patched(self, value: Patch, spec: Any, path: str, trail: Trail) -> Patch:
+        """The patch with tokens in what it puts somewhere."""
+        made = Patch()
+        for step in value._operations:
+            params = dict(step["params"])
+            if "value" in params:
+                place = path + _place_of(step)
+                params["value"] = self.keep(params["value"], spec, place, trail)
+            made._operations.append({**step, "params": params})
+        return made
 
     def _keep_one(
         self, value: Serverside[Any], spec: Any, path: str, trail: Trail
@@ -198,14 +212,29 @@ class _Socket:
 
 def has_serverside(value: Any) -> bool:
     """Whether there is a Serverside anywhere in it: most answers are large, with none."""
-    kind = type(value)
-    if kind is list or kind is tuple:
+    items: Iterable[Any]
+    if isinstance(value, (list, tuple)):
         items = value
-    elif kind is dict:
+    elif isinstance(value, dict):
         items = value.values()
+    elif isinstance(value, Patch):
+        items = [step["params"] for step in value._operations]
     else:
         return isinstance(value, Serverside)
     return any(type(item) not in _PLAIN and has_serverside(item) for item in items)
+
+
+def _place_of(step: Mapping[str, Any]) -> str:
+    """Where in a property a step of a Patch puts its value.
+
+    What goes to a name takes the place of the value before it. Where in a list something
+    stands the server does not know: it gets a place that nothing else has.
+    """
+    location = step["location"]
+    named = step["operation"] in ("Assign", "Merge")
+    if named and all(isinstance(part, str) for part in location):
+        return "".join(f"/{part}" for part in location)
+    return f"/{secrets.token_hex(8)}"
 
 
 # ---- Dash's descriptions of components ----

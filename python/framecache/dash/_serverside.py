@@ -66,8 +66,9 @@ class Serverside(Generic[T]):
         RuntimeError
         """
         raise RuntimeError(
-            "a Serverside must be the value of an output, or stand in a list or a dict "
-            "that is one; framecache.dash.init(app) must have been called"
+            "a Serverside must be the value of an output, or stand in a list, a dict or a "
+            "Patch that is one, not in a component, a layout or what on_error= returns; "
+            "framecache.dash.init(app) must have been called"
         )
 
 
