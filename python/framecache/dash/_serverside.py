@@ -66,7 +66,7 @@ class Serverside(Generic[T]):
         RuntimeError
         """
         raise RuntimeError(
-            "a Serverside must be the value of an output, or stand in a list, a dict or a "
+            "a Serverside must be the value of an output, or stand in a list, dict or "
             "Patch that is one, not in a component, a layout or what on_error= returns; "
             "framecache.dash.init(app) must have been called"
         )
