@@ -106,8 +106,10 @@ def scrolled(page: Any, times: int = 30) -> dict[str, float]:
 
     page.on("requestfinished", note)
     for row in range(5_000, 5_000 + 7_300 * times, 7_300):
-        page.evaluate(f"dash_ag_grid.getApi('grid').ensureIndexVisible({row})")
+        # Asked again until the row is there: a grid that shows its first row may have no
+        # scroll bar yet, and then stays where it is.
         page.wait_for_function(
+            f"dash_ag_grid.getApi('grid').ensureIndexVisible({row}),"
             f"(document.querySelector(\"[row-index='{row}'] [col-id='leaves']\")"
             "?.textContent || '').startsWith('2013')"
         )

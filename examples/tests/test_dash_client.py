@@ -65,8 +65,8 @@ def test_grid_scrolls_sorts_and_filters_all_rows(opened: Any) -> None:
         "document.querySelector(\"[row-index='0'] [col-id='leaves']\")"
         ".textContent.startsWith('2013-01-01T05:')"
     )
-    opened.evaluate("dash_ag_grid.getApi('grid').ensureIndexVisible(300000)")
-    opened.wait_for_function(
+    opened.wait_for_function(  # asked again: at first there may be no scroll bar yet
+        "dash_ag_grid.getApi('grid').ensureIndexVisible(300000),"
         "(document.querySelector(\"[row-index='300000'] [col-id='leaves']\")"
         "?.textContent || '').startsWith('2013-')"
     )
