@@ -4,9 +4,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from browser import free_port, needed, page, wait_for
+from browser import Tab, chromium, free_port, needed, page, wait_for
 
 pytestmark = needed
 
@@ -63,3 +64,28 @@ def test_explorer_shows_flights_grid_and_cache(address: str, tmp_path: Path) -> 
 
         opened.goto(f"{address}?tab=flights")
         text(opened, "[row-index='0'] [col-id='leaves']", "2013-01-01 05:15")
+
+
+def test_page_opened_on_the_grid_asks_for_its_rows_and_nothing_else(address: str) -> None:
+    with chromium() as browser:
+        tab = Tab(browser, f"{address}?tab=flights")
+        asked: list[str] = []
+        tab.page.on("request", lambda request: asked.append(request.url))
+        tab.page.reload()
+        text(tab.page, "[row-index='0'] [col-id='leaves']", "2013-01-01 05:15")
+        tab.page.wait_for_timeout(2500)  # longer than the panel's tick
+        paths = [urlsplit(url).path for url in asked]
+        # The hints for the browser name what Dash asks for, or it would fetch twice.
+        for path in ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component"):
+            assert paths.count(path) == 1, path
+        assert sum("async-community" in path for path in paths) == 1
+        assert not any("plotly" in path for path in paths)
+
+        tab.click("text=Explore")
+        text(tab.page, "#numbers", "336,776")
+        tab.click("text=La Guardia")
+        text(tab.page, "#numbers", "232,114")
+        tab.click("text=All flights")
+        tab.click("text=Explore")  # what was chosen there is kept
+        text(tab.page, "#numbers", "232,114")
+        assert tab.errors == []

@@ -10,8 +10,20 @@ import dash_ag_grid as dag
 import figures
 import panel
 import tables
-from dash import Dash, Input, Output, State, callback, clientside_callback, dcc, html
-from flask import has_request_context, request
+from dash import (
+    ALL,
+    Dash,
+    Input,
+    Output,
+    State,
+    callback,
+    clientside_callback,
+    dcc,
+    html,
+    no_update,
+)
+from dash.exceptions import PreventUpdate
+from flask import Response, has_request_context, request
 from framecache.dash import (
     ResamplingGraph,
     Serverside,
@@ -26,9 +38,12 @@ app = Dash(
     title="framecache explorer",
     update_title="",
     use_async=False,  # no callback here is a coroutine; an event loop each costs 5 ms
+    suppress_callback_exceptions=True,  # a tab comes when it is shown, see below
 )
 init(app, cache, on_miss="recompute")
 server = app.server
+server.config["SEND_FILE_MAX_AGE_DEFAULT"] = 31_536_000  # assets' addresses say which
+GRID_SCRIPT = "/_dash-component-suites/dash_ag_grid/async-community.js"
 
 
 # ---- The page ----
@@ -70,6 +85,12 @@ def graph(id: str, height: int = 290) -> html.Div:
     return html.Div(inner, className="box")
 
 
+SCATTER = figures.layout(
+    "Minutes in the air by miles, drawn by the browser",
+    xaxis={"title": {"text": "miles"}},
+)
+
+
 def explore() -> html.Div:
     look = figures.layout("Departure delay of each flight, minutes — drag to zoom in")
     series = ResamplingGraph(
@@ -86,6 +107,8 @@ def explore() -> html.Div:
     )
     return html.Div(
         [
+            dcc.Store(id="selection"),
+            dcc.Store(id="scatter-look", data=SCATTER),
             filters(),
             html.Div(id="numbers", className="cards"),
             html.Div(series, className="box"),
@@ -140,6 +163,8 @@ def cache_panel() -> html.Div:
     )
     return html.Div(
         [
+            dcc.Store(id="history", data=[]),
+            dcc.Interval(id="tick", interval=2000),
             html.Div(id="cache-cards", className="cards"),
             html.Div([graph("treemap", 300), table], className="row halves"),
             html.Div(
@@ -150,42 +175,75 @@ def cache_panel() -> html.Div:
     )
 
 
-def tab(name: str, label: str, what: html.Div) -> dcc.Tab:
-    look = {"className": "tab", "selected_className": "tab chosen"}
-    return dcc.Tab(what, label=label, value=name, **look)
-
-
 def tab_of_address() -> str:
     """Which tab the page's address asks for, as /?tab=flights; the first by default."""
     address = urlsplit(request.referrer or "") if has_request_context() else urlsplit("")
     asked = parse_qs(address.query).get("tab", [""])[0]
-    return asked if asked in ("flights", "cache") else "explore"
+    return asked if asked in TABS else "explore"
+
+
+TABS = {
+    "explore": ("Explore", explore()),
+    "flights": ("All flights", all_rows()),
+    "cache": ("Cache", cache_panel()),
+}
+WITH_THE_PAGE = "flights"  # it computes nothing before it is shown
 
 
 def page() -> html.Div:
+    """The page, without what would keep the tab that is shown waiting."""
+    shown = tab_of_address()
+    here = [shown, WITH_THE_PAGE]
     tabs = [
-        tab("explore", "Explore", explore()),
-        tab("flights", "All flights", all_rows()),
-        tab("cache", "Cache", cache_panel()),
-    ]
+        dcc.Tab(
+            content if name in here else None, id={"tab": name}, label=label, value=name,
+            className="tab", selected_className="tab chosen",
+        )
+        for name, (label, content) in TABS.items()
+    ]  # fmt: skip
     return html.Div(
         [
             html.Header([html.B("framecache"), html.Span("flights from New York, 2013")]),
-            dcc.Store(id="selection"),
-            dcc.Store(id="scatter-look", data=SCATTER),
-            dcc.Store(id="history", data=[]),
-            dcc.Interval(id="tick", interval=2000),
-            dcc.Tabs(tabs, id="tabs", value=tab_of_address()),
+            dcc.Store(id="opened", data=here),
+            dcc.Tabs(tabs, id="tabs", value=shown),
         ],
         className="page",
     )
 
 
-SCATTER = figures.layout(
-    "Minutes in the air by miles, drawn by the browser",
-    xaxis={"title": {"text": "miles"}},
-)
 app.layout = page
+
+
+@callback(
+    Output({"tab": ALL}, "children"),
+    Output("opened", "data"),
+    Input("tabs", "value"),
+    State("opened", "data"),
+    prevent_initial_call=True,
+)
+def open_tab(shown: str, opened: list[str]) -> tuple[list[Any], list[str]]:
+    """A tab's content and its callbacks, when it is shown for the first time."""
+    if shown in opened:
+        raise PreventUpdate
+    contents = [
+        content if name == shown else no_update for name, (_, content) in TABS.items()
+    ]
+    return contents, [*opened, shown]
+
+
+@server.after_request
+def hint(response: Response) -> Response:
+    """What Dash's scripts will ask for, the browser fetches beside them."""
+    if request.path == "/":
+        now = request.args.get("tab") in ("flights", "cache")
+        response.headers["Link"] = ", ".join(
+            [
+                "</_dash-layout>; rel=preload; as=fetch; crossorigin",
+                "</_dash-dependencies>; rel=preload; as=fetch; crossorigin",
+                f"<{GRID_SCRIPT}>; rel={'preload' if now else 'prefetch'}; as=script",
+            ]
+        )
+    return response
 
 
 def cards(numbers: list[tuple[str, str]]) -> list[html.Div]:
@@ -282,7 +340,6 @@ def rows(request: dict[str, Any] | None) -> tuple[Any, str]:
     Output("memory-note", "children"),
     Input("tick", "n_intervals"),
     State("history", "data"),
-    prevent_initial_call=True,  # the other tabs first
 )
 def watch(ticks: int | None, history: list[dict[str, float]]) -> tuple[Any, ...]:
     now = panel.sample(cache)
