@@ -206,9 +206,19 @@ def test_route_must_be_a_path(route: str) -> None:
         _route.install(dash.Dash(__name__), route, Store().resolve)
 
 
-def test_without_pyarrow_init_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_answer_says_so(
+    cache: framecache.Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match="needs pyarrow"):
-        _route.install(dash.Dash(__name__), "/frames", Store().resolve)
+    app = dash.Dash(__name__)
+    app.layout = dash.html.Div()
+    store = Store()
+    _route.install(app, "/frames", store.resolve)
+    with cache.put("k", pa.table({"x": [1]})) as frame:
+        store.values["good"] = frame
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        got = client(app)("/frames", token="good")
+    assert got.status == 501
+    assert got.error["reason"] == "pyarrow"
+    assert "pip install 'framecache[dash]'" in got.error["error"]

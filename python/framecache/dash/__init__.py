@@ -14,7 +14,6 @@ In the browser a value is an opaque token, signed and bound to the session and t
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -111,8 +110,7 @@ def init(
 
 
 def _add_route(app: Dash, store: Store, limits: Limits | None) -> None:
-    if importlib.util.find_spec("pyarrow") is not None:  # Arrow streams need it
-        _route.install(app, store.route, _reader(store), store.authorize, limits)
+    _route.install(app, store.route, _reader(store), store.authorize, limits)
     _session.install(app)
 
 
@@ -129,8 +127,7 @@ def _serve_later(app: Dash, store: Store, limits: Limits | None) -> None:
 
 def _reader(store: Store) -> Callable[[str, Any], Any]:
     def resolve(token: str, request: Any) -> Any:
-        session = _session.valid(request.cookies.get(_session.COOKIE))
-        return store.for_browser(token, session)
+        return store.for_browser(token, _session.current())
 
     return resolve
 

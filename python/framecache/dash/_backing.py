@@ -33,6 +33,7 @@ class Backing(Protocol):
 
     tag: bytes  # names it in tokens
     limits_lives: bool  # `retire` gives a value its grace and no more
+    remedy: str  # for who misses a value; empty: by the reason
 
     def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None: ...
 
@@ -51,6 +52,7 @@ class FrameBacking:
     """Values in a framecache Cache: tables as frames, shared and not copied."""
 
     limits_lives = True
+    remedy = ""
 
     def __init__(self, cache: Cache, ttl: _settings.Duration | None = None) -> None:
         self.cache = cache
@@ -107,6 +109,11 @@ class ForeignBacking:
         place = getattr(cache, "_path", None) or getattr(cache, "cache_dir", None)
         name = os.path.abspath(place) if isinstance(place, str) else str(ordinal)
         identity = f"{type(cache).__qualname__} {name}"
+        self.remedy = (
+            f"{type(cache).__name__} has expired or pruned it, or keeps values to the "
+            "process that set them: give it a longer timeout and a higher threshold, or "
+            "a cache that all workers share"
+        )
         self.tag = hashlib.sha256(b"foreign" + identity.encode()).digest()[:8]
 
     def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:

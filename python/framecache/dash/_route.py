@@ -40,19 +40,7 @@ def install(
     authorize : callable, optional
         Asked at each request, within its context: False refuses it.
     limits : Limits, optional
-
-    Raises
-    ------
-    ImportError
-        pyarrow is not installed.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise ImportError(
-            "framecache.dash.init() serves frames to the browser, which needs pyarrow: "
-            "install it"
-        ) from None
     if not route.startswith("/") or route == "/" or route.endswith("/"):
         raise ValueError(f"route {route!r} is no path such as '/_framecache'")
 
@@ -92,6 +80,7 @@ def _respond(
         if not token:
             raise RequestError(400, "token", "no token: ?token=..., and perhaps &q={...}")
         frame = _frame(resolve, token, request)
+        _check_pyarrow()
         return answer(
             frame,
             request.args.get("q"),
@@ -101,6 +90,15 @@ def _respond(
         )
     except RequestError as error:
         return refusal(error)
+
+
+def _check_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        text = "this server cannot serve frames: pyarrow is not installed there (pip "
+        text += "install 'framecache[dash]')"
+        raise RequestError(501, "pyarrow", text) from None
 
 
 def _frame(resolve: Callable[[str, Any], Any], token: str, request: Any) -> Frame:

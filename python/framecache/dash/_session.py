@@ -201,4 +201,8 @@ def _parsed(scope: Scope) -> dict[str, str]:
     pairs = (
         part.partition("=") for part in _header(scope["headers"], b"cookie").split(";")
     )
-    return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+    # Of two the first is that of the longer path: this app's, and not one's above.
+    found: dict[str, str] = {}
+    for name, _, value in pairs:
+        found.setdefault(name.strip(), value.strip().strip('"'))
+    return found

@@ -209,16 +209,16 @@ class Store:
             component, "other host", age,
         )  # fmt: skip
 
-    def gone(self, error: MissError, token: Token, component: object) -> StoreMiss:
+    def gone(self, error: MissError, found: _Located, component: object) -> StoreMiss:
         """The miss to raise for a value that its backing has not (any more)."""
-        reason, age = str(error.reason), error.age
+        token, reason, age = found.token, str(error.reason), error.age
         if reason == "never":  # it was there, or it would have no token
             reason = "evicted"
         since = f"{age:.0f} s ago" if age is not None else "at a time not known"
         kept = max(0.0, time.time() - token.made)
         return _miss(
             f"{component}: the value, kept {kept:.0f} s ago, went {since} ({reason}). "
-            f"{_ADVICE.get(reason, 'Run the callback that made it again')}; or give "
+            f"{found.backing.remedy or _ADVICE.get(reason, _AGAIN)}; or give "
             "init(on_miss='recompute')",
             component, reason, age, error.key,
         )  # fmt: skip
@@ -229,7 +229,7 @@ class Store:
         try:
             return found.backing.get(found.token.key)
         except MissError as error:
-            raise self.gone(error, found.token, component) from error
+            raise self.gone(error, found, component) from error
 
     def frame(self, text: str, session: str | None, component: str = "token") -> Frame:
         """The value of a token as a frame; raises StoreMiss, CookiesOff, TypeError."""
@@ -237,10 +237,12 @@ class Store:
         try:
             return found.backing.frame(found.token.key)
         except MissError as error:
-            raise self.gone(error, found.token, component) from error
+            raise self.gone(error, found, component) from error
 
     def for_browser(self, text: str, session: str | None) -> Any:
         """The value of a token as the route serves it: a Frame, if it is a table."""
+        if not is_token(text):
+            raise _miss("token: no token of framecache.dash", "token", "forged", None)
         try:
             found = self.locate(text, session, "token")
         except CookiesOff as error:
@@ -256,6 +258,7 @@ class _Located(NamedTuple):
     backing: Backing
 
 
+_AGAIN = "Run the callback that made it again"
 _ADVICE = {
     "expired": "It was replaced and the grace is over, or needs a longer ttl",
     "evicted": "Give the cache a larger budget (FRAMECACHE_BUDGET)",

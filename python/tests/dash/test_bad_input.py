@@ -162,7 +162,7 @@ def test_what_nobody_remembers_was_evicted(cache: framecache.Cache) -> None:
     assert store is not None
     found = store.locate(token, tab.cookie, "store.data")
     never = framecache.NeverExisted("no such key")
-    miss = store.gone(never, found.token, "store.data")
+    miss = store.gone(never, found, "store.data")
     assert (miss.reason, miss.age) == ("evicted", None)
 
 
@@ -424,7 +424,9 @@ def test_the_browsers_route_serves_only_its_own_session() -> None:
     own = mine.client.get("/_framecache", query_string={"token": token})
     assert own.status_code == 200
     assert b"Kant" in own.data
-    for tab, given in ((theirs, token), (off, token), (mine, token[:-1]), (mine, "text")):
+    other = f"fct2{token[4:]}"  # what is signed is right
+    refused = ((theirs, token), (off, token), (mine, token[:-1]), (mine, "text"))
+    for tab, given in (*refused, (mine, other)):
         reply = tab.client.get("/_framecache", query_string={"token": given})
         assert reply.status_code == 403
         assert b"Kant" not in reply.data

@@ -13,7 +13,7 @@ import pytest
 from cachelib import FileSystemCache, SimpleCache
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash_tab import Tab
-from framecache.dash import Serverside, enrich
+from framecache.dash import Serverside, StoreMiss, enrich
 from framecache.dash.callback import CallbackCache, Trigger
 from framecache.flask import FrameCache
 
@@ -126,8 +126,11 @@ def test_a_foreign_caches_replaced_values_go_after_the_grace(tmp_path: Path) -> 
     store = framecache.dash._store.of_app(app)
     assert store is not None
     store._slots._grace = 0
-    tab.get("store.data", {"btn.n_clicks": 4})
+    token = tab.get("store.data", {"btn.n_clicks": 4})
     assert len(memory._cache) == 1
+    memory.clear()
+    with pytest.raises(StoreMiss, match="SimpleCache has expired or pruned it, or keeps"):
+        tab.get("log.children", {"store.data": token})
 
 
 def test_what_is_no_cache_is_refused_by_name() -> None:

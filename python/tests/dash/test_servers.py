@@ -94,6 +94,20 @@ def test_over_https_the_cookie_is_secure(tab: Remote) -> None:
         assert reply.headers["Set-Cookie"].endswith("; Secure")
 
 
+def test_of_two_cookies_the_one_of_the_longer_path_counts(tab: Remote) -> None:
+    """An app below another one's path: the browser sends its own cookie first."""
+    tab.client.get("/")
+    token = tab.get("store.data", {"btn.n_clicks": 2})
+    own = tab.client.cookies["framecache_session"]
+    tab.client.cookies.clear()
+    tab.client.headers["Cookie"] = (
+        f"framecache_session={own}; framecache_session={'x' * 32}"
+    )
+    answer = tab.fire("out.children", {"store.data": token})
+    assert answer["response"]["out"]["children"] == "DataFrame 2"
+    assert tab.client.get("/_framecache", params={"token": token}).status_code == 200
+
+
 def test_another_session_and_no_session_get_nothing(tab: Remote, backend: str) -> None:
     tab.client.get("/")
     token = tab.get("store.data", {"btn.n_clicks": 2})
