@@ -7,7 +7,7 @@ import sys
 import weakref
 
 from . import _core, _settings
-from ._errors import ConflictError
+from ._errors import AccessError, ConflictError
 from ._lazy import lazily
 from ._methods import Computing
 from ._settings import milliseconds, put_options
@@ -137,7 +137,12 @@ class Cache(_core.Cache, Computing):
             "create": create,
             "helper_threads": helper_threads,
         }
-        self._open(self._flags(), settings)
+        try:
+            self._open(self._flags(), settings)
+        except AccessError as error:
+            from . import _access  # who needs it has time for it
+
+            raise _access.refused(self._dir, error, read_only) from error
         self._opened.add(self)
         self._flight_limit = _settings.flight_seconds(settings.get("flight_max"))
 

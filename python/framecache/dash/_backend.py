@@ -18,7 +18,7 @@ from .. import Cache
 from .._errors import MissError
 from .._kinds import is_table
 from . import _session, _store
-from ._store import StoreMiss, open_cache
+from ._store import StoreMiss
 
 _KEYS = "dash/extensions/"
 
@@ -39,7 +39,7 @@ class FrameCacheBackend:
         return made
 
     def __init__(self, cache: Cache | None = None, uid: str = "framecache") -> None:
-        self._cache = open_cache() if cache is None else cache
+        self._cache = Cache() if cache is None else cache
         self._uid = uid
 
     @property

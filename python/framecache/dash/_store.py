@@ -15,10 +15,10 @@ from dash._callback_context import context_value
 
 from .. import _settings
 from .._cache import Cache
-from .._errors import AccessError, MissError
+from .._errors import MissError
 from .._frame import Frame, layout_of
 from .._kinds import recorded
-from . import _access, _session
+from . import _session
 from ._backing import Backing, FrameBacking, Registry, Slots, frame_cache
 from ._token import Forged, Signer, Token, host_tag, looks_like, secret_of
 
@@ -96,7 +96,7 @@ class Store:
             raise ValueError(f"on_miss={on_miss!r}: give 'raise', 'none' or 'recompute'")
         if not grace >= 0:
             raise ValueError(f"grace={grace!r}: seconds, 0 or more")
-        own = open_cache() if cache is None else frame_cache(cache)
+        own = Cache() if cache is None else frame_cache(cache)
         if own is None:
             raise TypeError(
                 f"cache={cache!r} is no framecache.Cache; other caches are for outputs "
@@ -264,24 +264,6 @@ _ADVICE = {
     "evicted": "Give the cache a larger budget (FRAMECACHE_BUDGET)",
     "deleted": "It was replaced more than the grace ago, or deleted; load the page again",
 }
-
-
-def open_cache(directory: str | None = None, kind: Any = None, **settings: Any) -> Any:
-    """A cache; where it cannot be, whose the path is, its mode and what to do.
-
-    Raises
-    ------
-    AccessError
-    """
-    path = _settings.directory(directory)
-    made = Cache if kind is None else kind
-    try:
-        return made(path, **settings)
-    except AccessError as error:
-        raise AccessError(
-            f"the cache directory {path} cannot be used: {error}. "
-            f"{_access.describe(_access.nearest(path))}: {_access.remedy(path)}"
-        ) from error
 
 
 # ---- The stores of this process ----

@@ -24,8 +24,8 @@ import stat
 import time
 from typing import NamedTuple
 
+from .._access import describe
 from .._errors import AccessError, InvalidError
-from ._access import describe
 
 PREFIX = "fct1."
 _MARK, _BODY, _SIGNATURE = 8, 112, 32

@@ -18,7 +18,6 @@ from .. import Cache
 from . import init
 from ._backing import check_cache, frame_cache
 from ._plan import Defaults, ServersideOutput, Trigger
-from ._store import open_cache
 
 __all__ = [
     "Dash",
@@ -69,8 +68,7 @@ def FileSystemStore(cache_dir: str | None = None, **kwargs: Any) -> FrameStore:
     timeout = kwargs.pop("default_timeout", None)
     if timeout is not None:
         kwargs["ttl"] = "never" if timeout == 0 else timeout
-    store: FrameStore = open_cache(cache_dir, FrameStore, **kwargs)
-    return store
+    return FrameStore(cache_dir, **kwargs)
 
 
 class Dash(dash.Dash):

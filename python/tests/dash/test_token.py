@@ -167,12 +167,18 @@ def test_a_link_in_the_secrets_place_is_not_followed(folder: str, tmp_path: Path
 
 _AS_NOBODY = """
 import os, sys
-import dash, framecache.dash
+import dash, framecache._access, framecache.dash.enrich, framecache.flask
 app = dash.Dash("app")
+opened = {
+    "dash": lambda directory: framecache.dash.init(app),
+    "cache": framecache.Cache,
+    "flask": framecache.flask.FrameCache,
+    "enrich": framecache.dash.enrich.FileSystemStore,
+}[sys.argv[1]]
 if os.geteuid() == 0:  # now that all is imported, which another user may not read
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
-    framecache.dash.init(app)
+    opened(os.environ["FRAMECACHE_DIR"])
 except framecache.AccessError as error:
     print(error)
 else:
@@ -180,9 +186,10 @@ else:
 """
 
 
+@pytest.mark.parametrize("spelling", ["dash", "cache", "flask", "enrich"])
 @pytest.mark.parametrize("exists", [True, False])
 def test_no_permission_is_told_at_start_up_with_path_owner_mode_and_remedy(
-    directory: str, exists: bool
+    directory: str, exists: bool, spelling: str
 ) -> None:
     if os.geteuid() != 0 and exists:
         pytest.skip("needs root, to make a directory that is another's")
@@ -191,7 +198,7 @@ def test_no_permission_is_told_at_start_up_with_path_owner_mode_and_remedy(
         place.mkdir(mode=0o700)
     place.parent.chmod(0o755 if exists else 0o555)
     run = subprocess.run(
-        [sys.executable, "-c", _AS_NOBODY],
+        [sys.executable, "-c", _AS_NOBODY, spelling],
         env={**os.environ, "FRAMECACHE_DIR": directory},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -7,6 +7,8 @@ import os
 import pwd
 import stat
 
+from ._errors import AccessError
+
 
 def _user(uid: int) -> str:
     try:
@@ -50,3 +52,14 @@ def remedy(path: str) -> str:
         f"make it this user's (sudo install -d -m 700 -o {me} {path}) or choose another "
         "directory (FRAMECACHE_DIR, dir= or cache_dir=)"
     )
+
+
+def refused(path: str, error: AccessError, read_only: bool) -> AccessError:
+    """The error of opening a cache, with whose the directory is and what to do."""
+    found = describe(nearest(path))
+    advice = "" if read_only else f": {remedy(path)}"
+    told = AccessError(
+        f"the cache directory {path} cannot be used: {error}. {found}{advice}"
+    )
+    told.sys_errno = error.sys_errno
+    return told
