@@ -242,6 +242,10 @@ int fc__os_populate(const void *start, size_t bytes) {
     return madvise((void *)(uintptr_t)start, bytes, MADV_POPULATE_READ);
 }
 
+void fc__os_unfault(const void *start, size_t bytes) {
+    madvise((void *)(uintptr_t)start, bytes, MADV_DONTNEED);
+}
+
 void fc__os_huge(const void *start, size_t bytes) {
     madvise((void *)(uintptr_t)start, bytes, MADV_HUGEPAGE);
 }

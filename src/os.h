@@ -58,6 +58,8 @@ typedef enum fc__map {
 void *fc__os_map(int fd, size_t bytes, fc__map how); /* NULL on failure */
 void fc__os_unmap(const void *start, size_t bytes);
 int fc__os_populate(const void *start, size_t bytes); /* maps all pages that exist, now */
+/* Of a shared mapping of a file, which keeps its bytes: unmaps these pages until touched. */
+void fc__os_unfault(const void *start, size_t bytes);
 void fc__os_huge(const void *start, size_t bytes);
 void fc__os_not_in_children(const void *start, size_t bytes); /* forked later */
 /* Pages of a private mapping that are the process's own; 0 where that is not told. */

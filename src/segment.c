@@ -2,9 +2,9 @@
  *
  * Fresh pages are written by pwrite, which does not read them first; one file does not
  * scale with threads, so each thread takes a segment. Recycled pages exist already: by
- * pwrite too, but one big segment is written by several threads through a mapping
- * (MADV_POPULATE_READ, then memcpy) where that is faster on this host, which is measured
- * once, in the first put that can tell, and noted in control. */
+ * pwrite too, but one big segment is written by several threads through a mapping (a read
+ * every few pages, then memcpy) where that is faster on this host, which is measured once, in
+ * the first put that can tell, and noted in control. */
 #include "engine.h"
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 #define MAX_THREADS   64u
 #define SPREAD        8 /* a segment of more than this part is shared by threads */
 #define GATHER_BYTES  ((size_t)128 << 10)
+#define AROUND_BYTES  ((uint64_t)64 << 10)
 
 enum { METHOD_UNKNOWN, METHOD_WRITE, METHOD_MAP };
 
@@ -181,17 +182,31 @@ static int run_jobs(copy *c, const unit *u, output *o, fc_error *error) {
     return status ? status : flush(o, error);
 }
 
+/* A read maps the pages around it too (fault_around_bytes, 64 KiB unless told otherwise), a
+ * store would map its own only; and it takes no lock that other threads wait for. */
+static void touch(const volatile char *bytes, uint64_t count) {
+    for (uint64_t at = 0; at < count; at += AROUND_BYTES)
+        (void)bytes[at];
+}
+
+/* The pages leave the mapping by the thread that had them, whose caches know their page
+ * structs and tables: at the end one thread alone would unmap them all. */
+static int run_mapped(copy *c, const unit *u, output *o, fc_error *error) {
+    uint64_t offset = c->content->job_offset(c->content->context, u->first);
+    uint64_t bytes = c->content->job_bytes(c->content->context, u->first);
+    uint64_t start = offset & ~(FC__PAGE - 1);
+    touch((char *)u->map + offset, bytes);
+    int status = run_jobs(c, u, o, error);
+    fc__os_unfault((char *)u->map + start, offset + bytes - start);
+    return status;
+}
+
 static int run_unit(copy *c, const unit *u, char *gathered, fc_error *error) {
     output o = {.copy = c, .fd = -1, .map = u->map, .gathered = gathered};
     if (u->linked)
         return run_jobs(c, u, &o, error);
-    if (u->map) {
-        uint64_t offset = c->content->job_offset(c->content->context, u->first);
-        uint64_t start = offset & ~(FC__PAGE - 1);
-        fc__os_populate((char *)u->map + start,
-                        c->content->job_bytes(c->content->context, u->first) + offset - start);
-        return run_jobs(c, u, &o, error);
-    }
+    if (u->map)
+        return run_mapped(c, u, &o, error);
     o.fd = u->fd;
     o.has = u->has;
     if (o.fd >= 0)
