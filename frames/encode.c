@@ -83,7 +83,7 @@ static void put_node(fc__body_node *out, const fc__node *node, char *strings,
     out->buffer_count = node->buffer_count;
     out->has_range = node->has_range;
     out->length = node->rows;
-    out->null_count = node->nulls;
+    out->null_count = node->nulls + atomic_load(&node->met); /* 0 unless it marks them */
     memcpy(out->min, node->min, sizeof out->min);
     memcpy(out->max, node->max, sizeof out->max);
 }

@@ -33,30 +33,41 @@ typedef struct fc__job {
     bool plain; /* copies the producer's memory as it is (worth a straight write) */
 } fc__job;
 
-/* Where a plan writes to. `data` is read before it returns. Thread-safe. */
+/* Where a plan writes to. `data` is read before it returns. place: where these bytes can be
+ * stored at once, in the place of a write, or NULL. Thread-safe. */
 typedef struct fc__sink {
     void *context;
     int (*write)(void *context, uint32_t segment, uint64_t offset, const void *data,
                  size_t bytes, fc_error *error);
+    void *(*place)(void *context, uint32_t segment, uint64_t offset, size_t bytes);
 } fc__sink;
+
+enum {
+    FC__PLAN_CHECKSUMS = 1, /* store XXH3-64 of each buffer */
+    FC__PLAN_MISSING = 2    /* find the nulls of columns that leave it to us: missing.h */
+};
 
 /* Checks and plans a table given as `count` chunks of one schema, all borrowed until
  * fc__plan_free(). A struct is a table; any other type becomes a table of one column. No
- * chunk: zero rows. checksums: store XXH3-64 of each buffer. Errors: INVALID, TYPE (naming
- * the column), NOMEM. */
+ * chunk: zero rows. Errors: INVALID, TYPE (naming the column), NOMEM. */
 int fc__plan_arrow(fc__plan **out, const struct ArrowSchema *schema,
-                   const struct ArrowArray *const *chunks, size_t count, bool checksums,
+                   const struct ArrowArray *const *chunks, size_t count, uint32_t flags,
                    fc_error *error);
 
 /* Reads the stream to its end and plans that; the plan owns the chunks. The stream is
  * released, on failure too. */
-int fc__plan_stream(fc__plan **out, struct ArrowArrayStream *stream, bool checksums,
+int fc__plan_stream(fc__plan **out, struct ArrowArrayStream *stream, uint32_t flags,
                     fc_error *error);
 
 const fc__layout *fc__plan_layout(const fc__plan *plan);
 size_t fc__plan_job_count(const fc__plan *plan);
 const fc__job *fc__plan_job(const fc__plan *plan, size_t index);
 int fc__plan_run(fc__plan *plan, size_t index, const fc__sink *sink, fc_error *error);
+
+/* After all jobs have run: false if they met missing values that the plan has no place for.
+ * fc__plan_again() then gives it new sizes and jobs, all of which must run. */
+bool fc__plan_stands(const fc__plan *plan);
+int fc__plan_again(fc__plan *plan, fc_error *error);
 
 /* For sharing columns. sources: per segment, the address at which its bytes, padding
  * included, would begin in the producer's memory, or NULL when they are not taken from one

@@ -3,6 +3,7 @@
 #include "normalise.h"
 
 #include "bits.h"
+#include "missing.h"
 #include "status.h"
 
 /* ---- Pieces ---- */
@@ -188,10 +189,22 @@ static int set_buffers(fc__plan *plan, fc__node *node, fc_error *error) {
     }
 }
 
+static bool is_column(const fc__plan *plan, const fc__node *node) {
+    return node > plan->nodes && node <= plan->nodes + plan->root->child_count;
+}
+
+int fc__plan_mark(fc__plan *plan, fc__node *node, fc_error *error) {
+    return set_rows(plan, node, 0, FC__HOW_MISSING, FC__BUFFER_VALIDITY, error);
+}
+
 static int walk_node(fc__plan *plan, fc__node *node, fc_error *error) {
     int code;
 
-    if ((code = count_nulls(node, error)) || (code = set_buffers(plan, node, error)))
+    if ((code = count_nulls(node, error)))
+        return code;
+    bool found = plan->missing && is_column(plan, node) && fc__plan_missing(node);
+    if ((code = set_buffers(plan, node, error)) ||
+        (found && (code = fc__plan_mark(plan, node, error))))
         return code;
     if (node->nulls && fc__shape_of(node->field->stored)->has_validity &&
         (code = set_rows(plan, node, 0, FC__HOW_VALIDITY, FC__BUFFER_VALIDITY, error)))

@@ -35,6 +35,9 @@ int fc__check_offsets(const fc__field *field, const fc__piece *piece, int64_t *f
 int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array, int64_t from,
              int64_t rows, fc_error *error);
 
+/* Gives a node of `missing` a bitmap, made from its values. */
+int fc__plan_mark(fc__plan *plan, fc__node *node, fc_error *error);
+
 /* Room for `count` pieces more, when that is known. */
 int fc__push_room(fc__plan *plan, fc__node *node, size_t count, fc_error *error);
 

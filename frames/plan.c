@@ -9,14 +9,15 @@
 
 #define MOST_NODES (1u << 24) /* so that all offsets within a body fit 32 bits */
 
-fc__plan *fc__plan_new(bool checksums) {
+fc__plan *fc__plan_new(uint32_t flags) {
     fc__arena arena = {0};
     fc__plan *plan = fc__arena_take(&arena, 1, sizeof *plan);
 
     if (!plan)
         return NULL;
     plan->arena = arena;
-    plan->checksums = checksums;
+    plan->checksums = flags & FC__PLAN_CHECKSUMS;
+    plan->missing = flags & FC__PLAN_MISSING;
     return plan;
 }
 
@@ -119,9 +120,9 @@ static int plan_chunks(fc__plan *plan, const struct ArrowSchema *schema,
 }
 
 int fc__plan_arrow(fc__plan **out, const struct ArrowSchema *schema,
-                   const struct ArrowArray *const *chunks, size_t count, bool checksums,
+                   const struct ArrowArray *const *chunks, size_t count, uint32_t flags,
                    fc_error *error) {
-    fc__plan *plan = fc__plan_new(checksums);
+    fc__plan *plan = fc__plan_new(flags);
     int code;
 
     *out = NULL;
@@ -201,7 +202,7 @@ static int plan_own_chunks(fc__plan *plan, fc_error *error) {
     return plan_chunks(plan, &plan->schema, chunks, plan->chunk_count, error);
 }
 
-int fc__plan_stream(fc__plan **out, struct ArrowArrayStream *stream, bool checksums,
+int fc__plan_stream(fc__plan **out, struct ArrowArrayStream *stream, uint32_t flags,
                     fc_error *error) {
     fc__plan *plan;
     int code;
@@ -209,7 +210,7 @@ int fc__plan_stream(fc__plan **out, struct ArrowArrayStream *stream, bool checks
     *out = NULL;
     if (!stream || !stream->release)
         return fc__fail(error, FC_E_INVALID, "the stream was released, or is NULL");
-    plan = fc__plan_new(checksums);
+    plan = fc__plan_new(flags);
     code = plan ? read_stream(plan, stream, error)
                 : fc__fail(error, FC_E_NOMEM, "out of memory for planning a frame");
     stream->release(stream);

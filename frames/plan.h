@@ -9,6 +9,8 @@
 #include "frames.h"
 #include "schema.h"
 
+#include <stdatomic.h>
+
 /* A run of rows of one given array that goes into a node. `first` counts from the start
  * of the array's buffers, so it includes every offset above and at the array. */
 typedef struct fc__piece {
@@ -36,6 +38,7 @@ typedef enum fc__how {
     FC__HOW_RAW,      /* `data`, as it is */
     /* From the node's pieces: */
     FC__HOW_VALIDITY,
+    FC__HOW_MISSING, /* validity, from the values */
     FC__HOW_BITS,
     FC__HOW_VALUES,
     FC__HOW_TYPE_IDS,
@@ -55,6 +58,8 @@ typedef struct fc__feed {
     const void *data; /* RAW */
 } fc__feed;
 
+typedef struct fc__missing fc__missing; /* missing.h */
+
 typedef struct fc__node {
     const fc__field *field;
     fc__piece *pieces;
@@ -67,6 +72,8 @@ typedef struct fc__node {
     uint32_t column; /* under which it stands: its number, counted from 0 */
     uint32_t first_child, dictionary, first_buffer, buffer_count;
     int64_t rows, nulls;
+    const fc__missing *missing; /* its jobs look for missing values; NULL: for none */
+    _Atomic int64_t met;        /* by them: not 0, or all if they make the bitmap */
     bool has_range;
     uint8_t min[8], max[8];
 } fc__node;
@@ -79,7 +86,7 @@ typedef struct fc__task {  /* behind a job: some whole buffers, or a part of one
 struct fc__plan {
     fc__arena arena;
     fc__layout layout;
-    bool checksums;
+    bool checksums, missing;
     fc__field *root;
     fc__node *nodes; /* breadth first; 0 is the root */
     uint32_t node_count;
@@ -99,7 +106,7 @@ struct fc__plan {
 };
 
 /* An empty plan; NULL when out of memory. Freed by fc__plan_free(). */
-fc__plan *fc__plan_new(bool checksums);
+fc__plan *fc__plan_new(uint32_t flags);
 
 /* Makes nodes and buffers from the fields below plan->root: breadth first, buffers of
  * each node in a row, all of them FC__HOW_NONE, rows 0. */

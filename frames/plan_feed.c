@@ -2,6 +2,7 @@
  * numbers that change on the way (offsets, codes, run ends). */
 #include "bits.h"
 #include "integers.h"
+#include "missing.h"
 #include "normalise.h"
 #include "plan_write.h"
 
@@ -371,6 +372,57 @@ static int write_views(const fc__node *node, fc__pen *pen) {
     return code;
 }
 
+/* ---- Missing values ---- */
+
+/* Rows [from, to) of the node into `out`, which is zero. */
+static int64_t mark(const fc__node *node, uint8_t *out, int64_t from, int64_t to) {
+    int64_t row = 0, met = 0;
+
+    for (size_t i = 0; i < node->piece_count && row < to; i++) {
+        const fc__piece *piece = &node->pieces[i];
+        int64_t end = row + piece->rows;
+        int64_t low = from > row ? from : row, high = to < end ? to : end;
+        const char *values = fc__piece_buffer(piece, 1);
+        if (low < high)
+            met += node->missing->mark(
+                out, low - from, values + (piece->first + low - row) * node->width,
+                high - low);
+        row = end;
+    }
+    return met;
+}
+
+static int write_missing(fc__node *node, uint64_t from, uint64_t to, fc__pen *pen) {
+    int code = 0;
+
+    while (!code && from < to) {
+        size_t bytes;
+        char *out = fc__pen_room(pen, &bytes, &code);
+        if (!out)
+            break;
+        if (bytes > to - from)
+            bytes = to - from;
+        int64_t end = (int64_t)(from + bytes) * 8;
+        memset(out, 0, bytes);
+        int64_t met = mark(node, (uint8_t *)out, (int64_t)from * 8,
+                           end < node->rows ? end : node->rows);
+        atomic_fetch_add(&node->met, met);
+        fc__pen_advance(pen, bytes);
+        from += bytes;
+    }
+    return code;
+}
+
+static int write_values(const fc__plan *plan, const fc__feed *feed, uint64_t from,
+                        uint64_t to, fc__pen *pen) {
+    fc__node *node = &plan->nodes[feed->node];
+
+    pen->look = fc__feed_looks(plan, feed) ? node : NULL;
+    int code = write_spans(node, feed->how, from, to, pen);
+    pen->look = NULL;
+    return code;
+}
+
 /* ---- Any buffer ---- */
 
 bool fc__feed_is_copy(const fc__plan *plan, const fc__feed *feed) {
@@ -392,6 +444,13 @@ bool fc__feed_is_copy(const fc__plan *plan, const fc__feed *feed) {
     }
 }
 
+bool fc__feed_looks(const fc__plan *plan, const fc__feed *feed) {
+    const fc__node *node = &plan->nodes[feed->node];
+
+    return feed->how == FC__HOW_VALUES && node->missing &&
+           plan->feeds[node->first_buffer].how != FC__HOW_MISSING;
+}
+
 bool fc__feed_is_divisible(const fc__feed *feed) {
     return feed->how != FC__HOW_VIEW_BYTES && feed->how != FC__HOW_VIEW_OFFSETS &&
            feed->how != FC__HOW_LIST_VIEW_OFFSETS;
@@ -408,7 +467,10 @@ int fc__feed_write(const fc__plan *plan, uint32_t buffer, uint64_t from, uint64_
     case FC__HOW_VALIDITY:
     case FC__HOW_BITS:
         return write_bits(node, feed->how, from, to, pen);
+    case FC__HOW_MISSING:
+        return write_missing(&plan->nodes[feed->node], from, to, pen);
     case FC__HOW_VALUES:
+        return write_values(plan, feed, from, to, pen);
     case FC__HOW_TYPE_IDS:
     case FC__HOW_BYTES:
         return write_spans(node, feed->how, from, to, pen);

@@ -249,6 +249,7 @@ int fc__plan_lay_out(fc__plan *plan, const uint64_t *fixed_bytes, uint32_t fixed
     uint64_t nothing = fc__checksum("", 0);
     int code;
 
+    plan->order_count = 0; /* it may have been laid out before */
     if ((code = sum_columns(&with)) || (code = place(&with, fixed_bytes)))
         return code;
     plan->job_count = cut(plan, true);

@@ -33,7 +33,7 @@ static void scan_wide(fc__node *node) {
     if (node->width == 4)
         SCAN(int32_t, false)
     else if (node->width == 8)
-        SCAN(int64_t, false)
+        SCAN(int64_t, node->missing && value == INT64_MIN)
 }
 
 void fc__plan_range(fc__node *node) {

@@ -3,6 +3,7 @@
  * padding: a buffer that is taken as it is has the bytes that stand there. */
 #include "bits.h"
 #include "integers.h"
+#include "missing.h"
 #include "normalise.h"
 #include "plan_write.h"
 
@@ -76,6 +77,13 @@ static bool ends_with_zero_bits(const fc__plan *plan, uint32_t buffer, const cha
            (uint8_t)bytes[rows / 8] >> (rows % 8) == 0;
 }
 
+/* What is linked is not copied, so that nobody else would look. */
+static bool leaves_out_missing(const fc__plan *plan, uint32_t buffer, const char *bytes) {
+    return fc__feed_looks(plan, &plan->feeds[buffer]) &&
+           plan->nodes[plan->feeds[buffer].node].missing->any(bytes,
+                                                              plan->buffers[buffer].bytes);
+}
+
 bool fc__plan_is_segment(const fc__plan *plan, uint32_t segment, const void *base) {
     for (uint32_t i = 0; i < plan->order_count; i++) {
         const fc__body_buffer *buffer = &plan->buffers[plan->order[i]];
@@ -83,7 +91,8 @@ bool fc__plan_is_segment(const fc__plan *plan, uint32_t segment, const void *bas
             continue;
         const char *bytes = (const char *)base + buffer->offset;
         if (!all_zero(bytes + buffer->bytes, plan->extents[i] - buffer->bytes) ||
-            (buffer->bytes && !ends_with_zero_bits(plan, plan->order[i], bytes)))
+            (buffer->bytes && !ends_with_zero_bits(plan, plan->order[i], bytes)) ||
+            leaves_out_missing(plan, plan->order[i], bytes))
             return false;
     }
     return true;

@@ -2,6 +2,7 @@
  * scratch so that 100,000 tiny columns are a few hundred writes. */
 #include "plan_write.h"
 
+#include "missing.h"
 #include "status.h"
 
 #include <string.h>
@@ -50,6 +51,48 @@ void fc__pen_advance(fc__pen *pen, size_t bytes) {
     pen->used += bytes;
 }
 
+static void look(fc__pen *pen, const char *data, uint64_t bytes) {
+    if (pen->look && pen->look->missing->any(data, bytes))
+        atomic_store(&pen->look->met, 1);
+}
+
+/* Odd pieces before may leave it at an odd place. */
+static void *place(const fc__pen *pen, uint64_t offset, uint64_t bytes) {
+    const fc__sink *sink = pen->sink;
+    void *to = sink->place ? sink->place(sink->context, pen->segment, offset, bytes) : NULL;
+
+    return (uintptr_t)to % 16 ? NULL : to;
+}
+
+/* Looked at and written in turns, while the bytes are in the processor's cache; or in one.
+ * Where a value has been met, all will be written again: what is in place already (pages of
+ * a recycled file) need not be now. */
+static int write_looking(fc__pen *pen, const char *data, uint64_t bytes) {
+    int code = 0;
+
+    for (uint64_t at = 0, part; !code && at < bytes; at += part) {
+        uint64_t offset = pen->offset + at;
+        part = bytes - at < FC__SCRATCH_BYTES ? bytes - at : FC__SCRATCH_BYTES;
+        void *to = place(pen, offset, part);
+        if (to && atomic_load(&pen->look->met))
+            return 0;
+        if (!to)
+            look(pen, data + at, part);
+        else if (pen->look->missing->copy(to, data + at, part))
+            atomic_store(&pen->look->met, 1);
+        if (!to)
+            code = pen->sink->write(pen->sink->context, pen->segment, offset, data + at,
+                                    part, pen->error);
+    }
+    return code;
+}
+
+static int write_out(fc__pen *pen, const char *data, uint64_t bytes) {
+    return pen->look ? write_looking(pen, data, bytes)
+                     : pen->sink->write(pen->sink->context, pen->segment, pen->offset,
+                                        data, bytes, pen->error);
+}
+
 /* All but what lies in the last page goes straight; that goes with what follows. */
 static int put_direct(fc__pen *pen, const char *data, uint64_t bytes) {
     int code = flush(pen);
@@ -57,10 +100,10 @@ static int put_direct(fc__pen *pen, const char *data, uint64_t bytes) {
     uint64_t head = bytes - tail;
 
     if (!code)
-        code = pen->sink->write(pen->sink->context, pen->segment, pen->offset, data, head,
-                                pen->error);
+        code = write_out(pen, data, head);
     pen->offset += head;
     memcpy(pen->scratch, data + head, tail);
+    look(pen, pen->scratch, tail);
     pen->used = tail;
     return code;
 }
@@ -68,6 +111,7 @@ static int put_direct(fc__pen *pen, const char *data, uint64_t bytes) {
 static int gather(fc__pen *pen, const char *data, uint64_t bytes) {
     int code = 0;
 
+    look(pen, data, bytes);
     while (!code && bytes) {
         size_t free_bytes = pen->room - pen->used;
         size_t now = bytes < free_bytes ? bytes : free_bytes;
@@ -175,6 +219,7 @@ int fc__plan_run(fc__plan *plan, size_t index, const fc__sink *sink, fc_error *e
     pen.used = 0;
     pen.taken = NULL;
     pen.hash = NULL;
+    pen.look = NULL;
     if (plan->tasks[index].count > 1)
         code = grow(&pen);
     if (!code)

@@ -19,6 +19,7 @@ typedef struct fc__pen {
     size_t used, room;
     char *taken;    /* the scratch, if it was allocated */
     fc__hash *hash; /* of the buffer being written; NULL: none */
+    fc__node *look; /* what is put are its values, to be looked at; NULL: not to be */
     char small[FC__SMALL_BYTES];
 } fc__pen;
 
@@ -32,6 +33,9 @@ int fc__pen_put(fc__pen *pen, const void *data, uint64_t bytes);
 
 /* True if the buffer is rows of the given arrays as they stand. */
 bool fc__feed_is_copy(const fc__plan *plan, const fc__feed *feed);
+
+/* True if its jobs look for missing values: if nothing makes a bitmap of them. */
+bool fc__feed_looks(const fc__plan *plan, const fc__feed *feed);
 
 /* True if a part of it can be made without what stands before. */
 bool fc__feed_is_divisible(const fc__feed *feed);

@@ -152,9 +152,8 @@ static uint64_t plan_job_bytes(void *context, size_t job) {
     return fc__plan_job(context, job)->bytes;
 }
 
-static int plan_run(void *context, size_t job, fc__write_fn write, void *write_context,
-                    fc_error *error) {
-    fc__sink sink = {.context = write_context, .write = write};
+static int plan_run(void *context, size_t job, const fc__output *output, fc_error *error) {
+    fc__sink sink = {output->context, output->write, output->place};
     return fc__plan_run(context, job, &sink, error);
 }
 
@@ -190,8 +189,33 @@ static fc__content content_of(fc__plan *plan, bool hashed) {
                          .is_segment = plan_is_segment};
 }
 
+static fc__content put_content(fc__plan *plan, bool hashed);
+
+static bool plan_stands(void *context) {
+    return fc__plan_stands(context);
+}
+
+static int plan_again(void *context, fc__content *out, fc_error *error) {
+    int status = fc__plan_again(context, error);
+    if (!status)
+        *out = put_content(context, out->hashed);
+    return status;
+}
+
+static fc__content put_content(fc__plan *plan, bool hashed) {
+    fc__content content = content_of(plan, hashed);
+    content.stands = plan_stands;
+    content.again = plan_again;
+    return content;
+}
+
+static uint32_t plan_flags(const fc__writer *writer) {
+    return (writer->cache->checksums ? FC__PLAN_CHECKSUMS : 0) |
+           (writer->options.flags & FC_PUT_MISSING ? FC__PLAN_MISSING : 0);
+}
+
 static int put_plan(fc__writer *writer, fc__plan *plan, fc_frame **out, fc_error *error) {
-    fc__content content = content_of(plan, writer->cache->checksums);
+    fc__content content = put_content(plan, writer->cache->checksums);
     fc__handle *handle = NULL;
     fc__helper_start(writer->cache);
     int status = fc__writer_put(writer, &content, out ? &handle : NULL, error);
@@ -212,7 +236,7 @@ int fc_put(fc_cache *cache, fc_bytes key, const struct ArrowSchema *schema,
     if (!status && (!schema || !array))
         status = fc__fail(error, FC_E_INVALID, "fc_put() takes a schema and an array");
     if (!status)
-        status = fc__plan_arrow(&plan, schema, &array, 1, cache->checksums, error);
+        status = fc__plan_arrow(&plan, schema, &array, 1, plan_flags(&writer), error);
     return status ? status : put_plan(&writer, plan, out, error);
 }
 
@@ -230,7 +254,7 @@ int fc_put_stream(fc_cache *cache, fc_bytes key, struct ArrowArrayStream *stream
         stream->release(stream);
         return status;
     }
-    status = fc__plan_stream(&plan, stream, cache->checksums, error);
+    status = fc__plan_stream(&plan, stream, plan_flags(&writer), error);
     return status ? status : put_plan(&writer, plan, out, error);
 }
 

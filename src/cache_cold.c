@@ -383,8 +383,7 @@ static uint64_t job_bytes(void *context, size_t job) {
     return ((fc__unpacking *)context)->blocks[job].raw_bytes;
 }
 
-static int run_job(void *context, size_t job, fc__write_fn sink, void *sink_context,
-                   fc_error *error) {
+static int run_job(void *context, size_t job, const fc__output *output, fc_error *error) {
     fc__unpacking *u = context;
     const fc__block *block = &u->blocks[job];
     buffers *b = take_buffers(u);
@@ -392,8 +391,8 @@ static int run_job(void *context, size_t job, fc__write_fn sink, void *sink_cont
         return fc__fail(error, FC_E_NOMEM, "no memory to decompress a frame");
     int status = decode(u, job, b, error);
     if (!status)
-        status = sink(sink_context, block->segment, block->offset,
-                      b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
+        status = output->write(output->context, block->segment, block->offset,
+                               b->bytes + FC__BLOCK_BYTES, block->raw_bytes, error);
     give_buffers(u, b);
     return status;
 }

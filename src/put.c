@@ -22,9 +22,9 @@ static int check_options(fc_put_options *out, const fc_put_options *options,
     if (options->size < offsetof(fc_put_options, ttl_ms))
         return fc__fail(error, FC_E_INVALID, "fc_put_options.size is %zu: set it to sizeof "
                         "the struct", options->size);
-    if (out->flags & ~(FC_PUT_SLIDING | FC_PUT_MARKED))
-        return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: only FC_PUT_SLIDING "
-                        "and FC_PUT_MARKED are known", out->flags);
+    if (out->flags & ~(FC_PUT_SLIDING | FC_PUT_MARKED | FC_PUT_MISSING))
+        return fc__fail(error, FC_E_INVALID, "fc_put_options.flags 0x%x: only FC_PUT_SLIDING, "
+                        "FC_PUT_MARKED and FC_PUT_MISSING are known", out->flags);
     if (out->stale_ms < 0 && out->stale_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "stale time of %lld ms: give 0 or more, or "
                         "FC_NEVER", (long long)out->stale_ms);
@@ -353,14 +353,16 @@ static int write_data(fc__writer *writer, const fc__content *content, const shap
         status = content->store(content->context, writer, error);
     else if (!content->inlined || writer->old_segments || writer->ground_count)
         status = fc__segments_write(writer, content, error);
+    fc__output memory = {buffer + s->data_offset, write_to_memory, NULL};
     for (size_t i = 0; content->inlined && !status && i < content->job_count; i++)
-        status = content->run(content->context, i, write_to_memory,
-                              buffer + s->data_offset, error);
+        status = content->run(content->context, i, &memory, error);
     if (!status)
         status = fc__pay_rest(writer, error);
     fc__pay_end(writer); /* or what goes next might be this frame */
     return status;
 }
+
+#define AGAIN 1 /* the data are to be written again, from other content */
 
 /* The data, then the manifest with what it knows of them. */
 static int write_all(fc__writer *writer, const fc__content *content, const shape *s,
@@ -371,6 +373,8 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
         return fc__fail(error, FC_E_NOMEM, "no memory for a manifest of %llu bytes",
                         (unsigned long long)s->file_bytes);
     int status = write_data(writer, content, s, buffer, error);
+    if (!status && content->stands && !content->stands(content->context))
+        status = AGAIN;
     uint64_t charged = atomic_load(&record->charged);
     if (!status && charged > s->units && !content->store) /* recycled, or reserved */
         fc__uncharge(writer->cache, record, charged - s->units);
@@ -380,6 +384,29 @@ static int write_all(fc__writer *writer, const fc__content *content, const shape
         status = fc__publish(writer, buffer, s->file_bytes, s->units, out, error);
     }
     fc__free(buffer);
+    return status;
+}
+
+/* Over the files that are there, as with those of a recycled record: all of them whole and
+ * charged. */
+static int write_again(fc__writer *writer, const fc__content *before, fc__handle **out,
+                       fc_error *error) {
+    fc__content content = *before;
+    int status = AGAIN;
+    while (status == AGAIN) { /* the producer may have changed the values meanwhile */
+        FC__STEP("put-again");
+        status = before->again(before->context, &content, error);
+        shape s = shape_of(writer, &content);
+        writer->recycled = true;
+        writer->old_segments = atomic_load(&record_of(writer)->segments);
+        writer->linked_bytes = 0;
+        if (!status)
+            status = check_size(writer->cache, s.units, error);
+        if (!status)
+            status = charge_frame(writer, &content, &s, error);
+        if (!status)
+            status = write_all(writer, &content, &s, out, error);
+    }
     return status;
 }
 
@@ -404,6 +431,8 @@ int fc__writer_put(fc__writer *writer, const fc__content *content, fc__handle **
     if (!status)
         status = write_all(writer, content, &s, out, error);
     fc__pay_end(writer);
+    if (status == AGAIN)
+        status = write_again(writer, content, out, error);
     if (status)
         abandon(writer);
     return status;

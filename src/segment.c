@@ -84,6 +84,7 @@ static int flush(output *o, fc_error *error) {
 }
 
 #define STREAM_BYTES ((size_t)1 << 20)
+#define PLACE_BYTES  ((size_t)4 << 10) /* the last of many pieces may be short */
 
 /* Stores past the caches: what is overwritten need not be read first, and a segment larger
  * than the caches would only push out what others use. libc's memcpy does so too, but only
@@ -174,11 +175,17 @@ static int write_nothing(void *context, uint32_t segment, uint64_t offset, const
     return 0;
 }
 
+static void *place(void *context, uint32_t segment, uint64_t offset, size_t bytes) {
+    output *o = context;
+    (void)segment;
+    return o->map && bytes >= PLACE_BYTES ? o->map + offset : NULL;
+}
+
 static int run_jobs(copy *c, const unit *u, output *o, fc_error *error) {
+    fc__output to = {o, u->linked ? write_nothing : write_segment, u->linked ? NULL : place};
     int status = 0;
     for (size_t i = 0; i < u->count && !status; i++)
-        status = c->content->run(c->content->context, u->first + i,
-                                 u->linked ? write_nothing : write_segment, o, error);
+        status = c->content->run(c->content->context, u->first + i, &to, error);
     return status ? status : flush(o, error);
 }
 

@@ -8,8 +8,13 @@
 /* ---- put.c, segment.c: writing a frame ---- */
 
 /* A frame as its writer sees it: sizes, jobs that write, and the body. */
-typedef int (*fc__write_fn)(void *context, uint32_t segment, uint64_t offset,
-                            const void *data, size_t bytes, fc_error *error);
+typedef struct fc__output { /* where the jobs write to; place: NULL, or as in frames.h */
+    void *context;
+    int (*write)(void *context, uint32_t segment, uint64_t offset, const void *data,
+                 size_t bytes, fc_error *error);
+    void *(*place)(void *context, uint32_t segment, uint64_t offset, size_t bytes);
+} fc__output;
+
 struct fc__content {
     bool inlined;
     uint32_t segment_count;
@@ -21,8 +26,11 @@ struct fc__content {
     uint32_t (*job_segment)(void *context, size_t job);
     uint64_t (*job_offset)(void *context, size_t job);
     uint64_t (*job_bytes)(void *context, size_t job);
-    int (*run)(void *context, size_t job, fc__write_fn write, void *write_context,
-               fc_error *error);
+    int (*run)(void *context, size_t job, const fc__output *output, fc_error *error);
+    /* NULL, or whether what the jobs wrote is the frame. If not, `again` makes the content
+     * that is. */
+    bool (*stands)(void *context);
+    int (*again)(void *context, fc__content *out, fc_error *error);
     void (*encode)(void *context, void *body);
     void (*sources)(void *context, const void **out); /* NULL: nothing can be linked */
     bool (*is_segment)(void *context, uint32_t segment, const void *base);

@@ -177,7 +177,7 @@ static void end_segment(const written *w, memory_frame *memory, uint32_t index) 
 void memory_write(memory_frame *memory, fc__plan *plan) {
     const fc__layout *layout = fc__plan_layout(plan);
     written w = {.count = layout->segment_count};
-    fc__sink sink = {&w, sink_write};
+    fc__sink sink = {&w, sink_write, NULL};
     fc_error error;
 
     CHECK(w.count <= MEMORY_SEGMENTS);

@@ -222,7 +222,7 @@ static int count_write(void *context, uint32_t segment, uint64_t offset, const v
 }
 
 static int run_all(fc__plan *plan, counted *seen, fc_error *error) {
-    fc__sink sink = {seen, count_write};
+    fc__sink sink = {seen, count_write, NULL};
     int code = 0;
 
     for (size_t i = 0; !code && i < fc__plan_job_count(plan); i++)
@@ -358,7 +358,7 @@ static void a_part_of_a_buffer_is_that_part_of_the_whole(void **state) {
                                          array_slice(divisible_chunk(2), 5, 77),
                                          array_slice(divisible_chunk(9), 0, 650)};
     memory_frame *memory = memory_new();
-    fc__sink sink = {memory, compare_write};
+    fc__sink sink = {memory, compare_write, NULL};
     fc__plan *plan;
 
     (void)state;
@@ -389,7 +389,7 @@ typedef struct shared_run {
 
 static void *run_some(void *context) {
     shared_run *run = context;
-    fc__sink sink = {run->memory, compare_write};
+    fc__sink sink = {run->memory, compare_write, NULL};
     size_t count = fc__plan_job_count(run->plan);
 
     for (size_t i = run->next++; i < count; i = run->next++)

@@ -358,11 +358,12 @@ FC_API int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *ar
 
 #define FC_PUT_SLIDING 1u             /* every counted get renews the TTL */
 #define FC_PUT_MARKED  2u             /* see fc_find_column() */
+#define FC_PUT_MISSING 4u             /* NaN and INT64_MIN are null: see fc_put() */
 #define FC_ABSENT      (~(uint64_t)0) /* for `expect` */
 
 typedef struct fc_put_options {
     size_t size;
-    uint32_t flags; /* FC_PUT_SLIDING, FC_PUT_MARKED */
+    uint32_t flags; /* FC_PUT_SLIDING, FC_PUT_MARKED, FC_PUT_MISSING */
     uint32_t reserved;
     int64_t ttl_ms;   /* 0: the cache's; FC_NEVER */
     int64_t stale_ms; /* after expiry, how long FC_GET_STALE still gets it; or FC_NEVER */
@@ -375,7 +376,9 @@ typedef struct fc_put_options {
 /* Copies a table (a struct array; any other becomes one column) into the cache, evicting
  * as needed, and publishes it. fc_put borrows; fc_put_stream consumes the stream, on
  * failure too. out (or NULL): the frame, so that it cannot go before you have used it.
- * Errors: BUDGET, NOSPACE, INVALID and TYPE (naming the column), CONFLICT. [waits] */
+ * FC_PUT_MISSING: columns of floats, timestamps and durations that come with null_count -1 and
+ * without a bitmap get one if need be: NaN, or INT64_MIN, is null. It takes no pass of its own
+ * over a column that has none; the values stay as they are. Errors: BUDGET, NOSPACE, INVALID and TYPE (naming the column), CONFLICT. [waits] */
 FC_API int fc_put(fc_cache *cache, fc_bytes key, const struct ArrowSchema *schema,
                   const struct ArrowArray *array, const fc_put_options *options,
                   fc_frame **out, fc_error *error);

@@ -201,7 +201,7 @@ PyObject *core_valid_bits(PyObject *module, PyObject *args) {
 }
 
 /* The same of a column of a frame, if these bytes are one of this Arrow format; else
- * None. The bitmap lies beside the values, whose owner keeps both. */
+ * (None, -1). The bitmap lies beside the values, whose owner keeps both. */
 static PyObject *known_bits(core_cache *self, const Py_buffer *values,
                             const char *format) {
     fc_cache *cache = core_cache_enter(self);
@@ -209,7 +209,7 @@ static PyObject *known_bits(core_cache *self, const Py_buffer *values,
     const uint8_t *validity;
     PyObject *bits = NULL;
     fc_frame *frame;
-    int64_t nulls = 0;
+    int64_t nulls;
     int rc;
 
     if (!cache)
@@ -218,37 +218,26 @@ static PyObject *known_bits(core_cache *self, const Py_buffer *values,
                                                &frame, &column, &validity);
     Py_END_ALLOW_THREADS core_cache_leave(self);
     if (rc)
-        return Py_NewRef(Py_None);
-    if (strcmp(column->format, format) == 0) {
-        nulls = column->nulls;
-        bits = validity && nulls ? core_buffer_of_frame(self->state, frame, validity,
+        return Py_BuildValue("(Oi)", Py_None, -1);
+    nulls = strcmp(column->format, format) == 0 ? column->nulls : -1;
+    bits = validity && nulls > 0 ? core_buffer_of_frame(self->state, frame, validity,
                                                         (column->rows + 7) / 8, false)
                                  : Py_NewRef(Py_None);
-    } else
-        nulls = -1;
     fc_frame_release(frame);
-    if (nulls < 0)
-        return Py_NewRef(Py_None);
     return bits ? Py_BuildValue("(NL)", bits, (long long)nulls) : NULL;
 }
 
-/* _valid_bits(values, kind, format) -> (bitmap or None, null count) */
+/* _valid_bits(values, kind, format) -> (bitmap or None, null count); -1: the put finds out */
 PyObject *core_cache_valid_bits(PyObject *op, PyObject *args) {
     Py_buffer values;
-    const null_kind *kind;
     PyObject *result = NULL;
     const char *format;
     int letter;
 
     if (!PyArg_ParseTuple(args, "y*Cs", &values, &letter, &format))
         return NULL;
-    if ((kind = kind_of(letter))) {
+    if (kind_of(letter))
         result = known_bits((core_cache *)op, &values, format);
-        if (result == Py_None) {
-            Py_DECREF(result);
-            result = scan(&values, kind);
-        }
-    }
     PyBuffer_Release(&values);
     return result;
 }

@@ -211,6 +211,8 @@ static int table_foreign(const char *name, PyObject *column, struct ArrowSchema 
         return -1;
     *schema = *its_schema; /* borrowed: the capsule still owns it */
     *array = *its_array;
+    if (array->null_count == -1 && array->n_buffers && !array->buffers[0])
+        array->null_count = 0; /* its NaN are values: no FC_PUT_MISSING */
     schema->name = name;
     schema->release = keep_schema;
     array->release = keep_array;
@@ -291,7 +293,8 @@ static int table_nested(put_table *table, PyObject *column, struct ArrowSchema *
     return 0;
 }
 
-/* (name, format, rows, nulls, flags, (buffer or None, ...), dictionary column or None) */
+/* nulls -1, and no bitmap: of floats and times the missing values.
+ * (name, format, rows, nulls, flags, (buffer or None, ...), dictionary column or None) */
 static int table_own(put_table *table, PyObject *column, struct ArrowSchema *schema,
                      struct ArrowArray *array) {
     const char *name, *format;
@@ -381,7 +384,7 @@ PyObject *core_put_columns(PyObject *op, PyObject *args) {
     if (table_struct(&table, columns, rows, PyBytes_AsString(metadata), &table.schema,
                      &table.array) == 0 &&
         core_put_options(&put, key, options) == 0) {
-        put.options.flags |= marked ? FC_PUT_MARKED : 0;
+        put.options.flags |= FC_PUT_MISSING | (marked ? FC_PUT_MARKED : 0);
         result = put_borrowed((core_cache *)op, &put, &table.schema, &table.array);
     }
     table_free(&table);
