@@ -20,7 +20,7 @@ from typing import Any
 from dash import Dash
 
 from .. import Cache
-from . import _bind, _route, _session, _store
+from . import _bind, _recompute, _route, _session, _store
 from ._backend import FrameCacheBackend
 from ._query import Limits, RequestError
 from ._serverside import Serverside
@@ -127,7 +127,13 @@ def _serve_later(app: Dash, store: Store, limits: Limits | None) -> None:
 
 def _reader(store: Store) -> Callable[[str, Any], Any]:
     def resolve(token: str, request: Any) -> Any:
-        return store.for_browser(token, _session.current())
+        try:
+            return store.for_browser(token, _session.current())
+        except StoreMiss as miss:
+            if store.on_miss != "recompute":
+                raise
+            _recompute.for_request(store, request, token, miss)
+            return store.for_browser(token, _session.current())
 
     return resolve
 

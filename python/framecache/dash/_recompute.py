@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from dash._callback_context import context_value
 from dash._utils import AttributeDict
+from dash.exceptions import PreventUpdate
 
+from . import _store
 from ._backing import NOTE
 from ._call import Call
 from ._serverside import Serverside
-from ._store import StoreMiss
+from ._store import Store, StoreMiss
 
 if TYPE_CHECKING:
     from ._bind import Bound
@@ -74,6 +76,26 @@ def again(call: Call, token: str, component: object, miss: StoreMiss) -> Any:
     return store.fetch(token, call.session, component)
 
 
+def for_request(store: Store, request: Any, token: str, miss: StoreMiss) -> None:
+    """The same for a request of the browser to the route, outside of any callback.
+
+    Parameters
+    ----------
+    request
+        Dash's adapter of it: its cookies and headers are what the callback sees.
+    """
+    context = {
+        "cookies": dict(request.cookies),
+        "headers": dict(request.headers),
+        "args": {},
+        _store.APP: store.label,
+    }
+    try:
+        again(Call(store, context), token, miss.component, miss)
+    except PreventUpdate:  # it gives nothing now
+        raise miss from None
+
+
 def _made(
     call: Call, identity: str, args: Any, kwargs: Any, context: Any, trail: Any
 ) -> Serverside[Any] | None:
@@ -85,7 +107,7 @@ def _made(
         return None
     kept = {
         name: call.context.get(name)
-        for name in ("cookies", "headers", "args", "framecache_app")
+        for name in ("cookies", "headers", "args", _store.APP)
     }
     own = AttributeDict(**context, **kept, updated_props={})
     value = _run(this, Call(call.store, own), own, args, kwargs)

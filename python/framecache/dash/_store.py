@@ -271,7 +271,7 @@ _ADVICE = {
 _stores: weakref.WeakKeyDictionary[Dash, Store] = weakref.WeakKeyDictionary()
 _by_label: weakref.WeakValueDictionary[str, Store] = weakref.WeakValueDictionary()
 _named: collections.Counter[str] = collections.Counter()
-_APP = "framecache_app"  # in a call's context: which app it is
+APP = "framecache_app"  # in a call's context: which app it is
 
 
 def attach(app: Dash, store: Store) -> None:
@@ -287,7 +287,7 @@ def attach(app: Dash, store: Store) -> None:
     execute = app._execute_callback
 
     def labelled(function: Any, args: Any, outputs: Any, context: Any) -> Any:
-        context[_APP] = store.label
+        context[APP] = store.label
         return execute(function, args, outputs, context)
 
     app._execute_callback = labelled  # type: ignore[method-assign]
@@ -300,7 +300,7 @@ def of_app(app: Dash) -> Store | None:
 
 def of_context(context: Mapping[str, Any]) -> Store | None:
     """The store of the app that a callback is called for."""
-    label = context.get(_APP)
+    label = context.get(APP)
     if label is None:
         return None
     store = _by_label.get(label)

@@ -331,6 +331,45 @@ def test_on_miss_recompute_runs_what_made_the_value_with_its_arguments(
     assert len(ran) == 4
 
 
+def test_a_frame_that_the_browser_asks_for_is_made_again_too(
+    cache: framecache.Cache,
+) -> None:
+    tab, ran = recomputing(cache)
+    data = tab.fire("..a.data...b.data..", {"btn.n_clicks": 7})["response"]["a"]["data"]
+    asked = {"token": data["frames"][0], "q": '{"rows": [0, 2]}'}
+    kept = tab.client.get("/_framecache", query_string=asked)
+    cache.delete_prefix("dash/value/")
+    again = tab.client.get("/_framecache", query_string=asked)
+    assert (again.status_code, again.data) == (200, kept.data)
+    assert ran[1:] == [("first", 7, "btn")]
+    cache.delete_prefix("dash/value/")
+    stranger = Tab(tab.app).client.get("/_framecache", query_string=asked)
+    assert stranger.status_code == 403
+    cache.delete_prefix("dash/")
+    gone = tab.client.get("/_framecache", query_string=asked)
+    assert (gone.status_code, gone.json["reason"]) == (410, "deleted")
+    assert len(ran) == 2
+
+
+def test_a_callback_that_gives_nothing_now_leaves_the_browsers_frame_gone(
+    cache: framecache.Cache,
+) -> None:
+    app = new_app(cache, on_miss="recompute")
+    given = [pd.DataFrame({"n": [1]})]
+
+    @app.callback(Output("once", "data"), Input("go", "n_clicks"))
+    def once(clicks: int) -> Any:
+        if not given:
+            raise dash.exceptions.PreventUpdate
+        return Serverside(given.pop())
+
+    tab = Tab(app)
+    token = tab.get("once.data", {"go.n_clicks": 1})
+    cache.delete_prefix("dash/value/")
+    gone = tab.client.get("/_framecache", query_string={"token": token})
+    assert (gone.status_code, gone.json["reason"]) == (410, "deleted")
+
+
 def test_what_cannot_be_recomputed_is_a_miss(cache: framecache.Cache) -> None:
     tab, ran = recomputing(cache)
     data = tab.fire("..a.data...b.data..", {"btn.n_clicks": 7})["response"]["a"]["data"]

@@ -27,7 +27,7 @@ pytestmark = [
 
 def new_app(backend: str, **options: Any) -> Dash:
     app = Dash("app", backend=backend, suppress_callback_exceptions=True, **options)
-    framecache.dash.init(app)
+    framecache.dash.init(app, on_miss="recompute")
     app.layout = html.Div([dcc.Store(id="store"), html.Div(id="out")])
 
     @app.callback(Output("store", "data"), Input("btn", "n_clicks"))
@@ -83,6 +83,15 @@ def test_the_page_brings_the_cookie_and_callbacks_get_values(tab: Remote) -> Non
     assert answer["response"]["out"]["children"] == "DataFrame 2"
     data = answer["sideUpdate"]["out"]["title"]
     assert tab.get("out.id", {"out.title": data}) == "[2]"
+    served = tab.client.get("/_framecache", params={"token": token})
+    assert served.status_code == 200
+
+
+def test_what_is_gone_is_made_again_for_the_browser(tab: Remote) -> None:
+    tab.client.get("/")
+    token = tab.get("store.data", {"btn.n_clicks": 2})
+    with framecache.Cache() as cache:
+        cache.delete_prefix("dash/value/")
     served = tab.client.get("/_framecache", params={"token": token})
     assert served.status_code == 200
 
