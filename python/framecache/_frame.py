@@ -10,7 +10,7 @@ from ._lazy import lazily
 from ._types import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Literal, Self
 
@@ -60,6 +60,8 @@ class Layout:
         self.metadata: dict[bytes, bytes] = _pairs(metadata)
         self.pandas: Any = None  # what _pandas_out.py makes of it
         self.kind: str | None = None  # of table or value; known to _kinds.py
+        self.decode: Callable[[Frame], Any] | None = None  # and how it comes out
+        self.shared = False  # it is small enough to be remembered
         self._positions: dict[str, int] | None = None
 
     def position(self, column: str | int) -> int:
@@ -103,7 +105,8 @@ def layout_of(frame: Frame) -> Layout:
 
 def _new_layout(key: tuple[tuple[_Field, ...], bytes]) -> Layout:
     layout = Layout(*key)
-    if len(key[0]) <= _MOST_FIELDS and len(key[1]) <= _MOST_BYTES:
+    layout.shared = len(key[0]) <= _MOST_FIELDS and len(key[1]) <= _MOST_BYTES
+    if layout.shared:
         if len(_layouts) >= _REMEMBERED:
             _layouts.clear()
         _layouts[key] = layout

@@ -82,7 +82,15 @@ def kind_in(layout: Layout) -> str:
 
 def value_of(frame: Frame, kind: str | None = None) -> Any:
     """What `Frame.to_value` gives; `kind` if it stands elsewhere."""
-    kind = kind or kind_in(layout_of(frame))
+    if kind is None:
+        layout = layout_of(frame)
+        if layout.decode is not None:
+            return layout.decode(frame)
+        kind = kind_in(layout)
+        if kind == "dataframe":  # often asked for: the next time at once
+            from . import _pandas_out
+
+            layout.decode = _pandas_out.dataframe
     if kind == "frame":
         return frame
     if kind == "value":

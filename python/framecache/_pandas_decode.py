@@ -41,6 +41,7 @@ class Plan:
             self.shown = [n for n in self.shown if names[n] not in levels]
         self.names = [names[n] for n in self.shown]
         self.labels: Any = None  # the Index of these names, if it can be shared
+        self.numbers: Any = None  # of _pandas_numbers.py; False: not for these
         self.dtypes = [_as_it_is(layout, self.meta, n) for n in self.shown]
         self.places = tuple(
             -1 if dtype is None else n
@@ -74,16 +75,29 @@ def _as_it_is(layout: Layout, meta: _pandas_meta.Meta, position: int) -> Any:
 class Reader:
     """Turns a frame's columns into what a DataFrame is made of."""
 
-    def __init__(self, frame: Frame, mode: str, strict: bool) -> None:
+    def __init__(
+        self, frame: Frame, mode: str, strict: bool, source: Frame | None = None
+    ) -> None:
         self.frame = frame
         self.layout = layout_of(frame)
         self.meta = plan_of(self.layout).meta
-        self.source = frame._private() if mode == "cow" else frame
+        if source is None:
+            source = frame._private() if mode == "cow" else frame
+        self.source = source  # of the bytes
         self.copies = mode == "copy"
         self.strict = strict
 
-    def arrays(self, plan: Plan, flat: bool, backend: str | None) -> list[Any]:
-        """The columns that are shown; `flat`: numbers with one dimension, and not two."""
+    def arrays(
+        self,
+        plan: Plan,
+        flat: bool,
+        backend: str | None,
+        given: list[Any] | None = None,
+    ) -> list[Any]:
+        """The columns that are shown; `flat`: numbers with one dimension, and not two.
+
+        `given` is what the source's `_values` gave for the plan's places.
+        """
         import numpy as np
 
         if backend is not None:
@@ -91,7 +105,8 @@ class Reader:
         rows = self.frame.rows
         shape = (rows,) if flat else (1, rows)
         make, copies, made = np.ndarray, self.copies, []
-        given = self.source._values(plan.places)
+        if given is None:
+            given = self.source._values(plan.places)
         for position, dtype, values in zip(plan.shown, plan.dtypes, given, strict=True):
             if values is None:
                 made.append(self.array(position))

@@ -10,11 +10,10 @@ from . import _pandas_meta
 from ._frame import Frame, layout_of, refuse_copy
 from ._pandas_decode import Plan, Reader, object_or_none, plan_of
 from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
+from ._pandas_numbers import numbers_of, small
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PAGE = 4096
 
 # ---- Index ----
 
@@ -140,15 +139,20 @@ def _number_labels(names: list[str], label: Any, bounds: Any) -> pd.Index[Any]:
 
 
 def dataframe(
-    frame: Frame, mode: str, strict: bool, backend: str | None = None
+    frame: Frame, mode: str = "cow", strict: bool = False, backend: str | None = None
 ) -> pd.DataFrame:
     """What `Frame.to_pandas` gives."""
     import pandas as pd
 
-    if mode == "cow" and not strict and frame.nbytes <= _PAGE:
-        mode = "copy"  # cheaper than a mapping, and no more memory
+    plan = plan_of(layout_of(frame))
+    if plan.numbers and backend is None:
+        table: pd.DataFrame | None = plan.numbers.table(frame, mode, strict)
+        if table is not None:
+            return table
+    if mode == "cow" and not strict and small(frame):
+        mode = "copy"
     reader = Reader(frame, mode, strict)
-    meta, names, plan = reader.meta, reader.layout.names, plan_of(reader.layout)
+    meta, names = reader.meta, reader.layout.names
     if not meta.plain:  # columns of several levels and such: pyarrow restores them
         if strict:
             raise refuse_copy(names[0] if names else "", "pyarrow restores its labels")
@@ -156,8 +160,11 @@ def dataframe(
     index = _index(reader, names) if meta.levels else None
     if index is None:
         index = pd.RangeIndex(frame.rows)
+    labels = _all_labels(reader, plan)
     arrays = reader.arrays(plan, _from_blocks(plan.pandas) is None, backend)
-    result = _assemble(arrays, index, _all_labels(reader, plan), plan.pandas)
+    result = _assemble(arrays, index, labels, plan.pandas)
+    if plan.numbers is None:
+        plan.numbers = numbers_of(plan, _from_blocks(plan.pandas)) or False
     if meta.attributes:
         result.attrs = deepcopy(meta.attributes)  # what is remembered stays
     if meta.own.get("unique_labels"):
