@@ -8,12 +8,12 @@ import hashlib
 import os
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .. import _settings
 from .._cache import Cache
 from .._errors import ConflictError, Error, MissError, NeverExisted
-from .._frame import Frame
+from .._frame import Frame, Layout, layout_of
 from .._kinds import is_table
 from ._token import directory_tag
 
@@ -21,6 +21,7 @@ _VALUE, _SLOT = "dash/value/", "dash/slot/"
 NOTE = "dash/note/"  # how a value was made: _recompute.py
 _NO_METADATA = b"\0\0\0\0"  # Arrow's encoding of no pairs
 _ABSENT = -1
+_REMEMBERED = 256
 
 
 def text_of(key: bytes) -> str:
@@ -48,6 +49,14 @@ class Backing(Protocol):
     def frame(self, key: bytes) -> Frame: ...
 
 
+class _Read(NamedTuple):
+    """A frame that has been read, and need not be looked at again for what it holds."""
+
+    name: str
+    identity: tuple[int, int, int]
+    layout: Layout
+
+
 class FrameBacking:
     """Values in a framecache Cache: tables as frames, shared and not copied."""
 
@@ -58,6 +67,7 @@ class FrameBacking:
         self.cache = cache
         self.tag = directory_tag(cache.dir)
         self._ttl = ttl  # of values that are given none
+        self._read: dict[bytes, _Read] = {}  # what has been, by key
 
     def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:
         name = _VALUE + text_of(key)
@@ -81,7 +91,23 @@ class FrameBacking:
             return 0
 
     def frame(self, key: bytes) -> Frame:
-        return self.cache[_VALUE + text_of(key)]
+        read = self._read.get(key)
+        if read is None:
+            return self._first(key)
+        frame = self.cache[read.name]
+        if frame._identity == read.identity:
+            frame._memo = read.layout
+        return frame
+
+    def _first(self, key: bytes) -> Frame:
+        name = _VALUE + text_of(key)
+        frame = self.cache[name]
+        layout = layout_of(frame)
+        if layout.shared:
+            if len(self._read) >= _REMEMBERED:
+                self._read.clear()
+            self._read[key] = _Read(name, frame._identity, layout)
+        return frame
 
     def retire(self, key: bytes, grace: float, now: float) -> None:
         """Leave it its last `grace` seconds, for callbacks that are under way."""
@@ -279,6 +305,8 @@ class Registry:
         return made
 
     def tagged(self, tag: bytes) -> Backing | None:
+        if tag == self.home.tag:
+            return self.home
         for cache in [*(known for known, _ in self._known), *_declared]:
             with contextlib.suppress(OSError):  # of one whose directory has gone
                 backing = self.of(cache)

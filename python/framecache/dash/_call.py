@@ -58,12 +58,14 @@ class Call:
         if kind is str:
             return fetch(value) if is_token(value) else value
         if kind is list or kind is tuple:
-            made = [
-                self.resolve(item, fetch) if isinstance(item, _INSIDE) else item
-                for item in value
-            ]
-            same = all(new is old for new, old in zip(made, value, strict=True))
-            return value if same else kind(made)
+            made: list[Any] | None = None
+            for at, item in enumerate(value):
+                if isinstance(item, _INSIDE):
+                    new = self.resolve(item, fetch)
+                    if new is not item:
+                        made = list(value) if made is None else made
+                        made[at] = new
+            return value if made is None else kind(made)
         if isinstance(value, dict):
             fresh = {
                 name: self.resolve(item, fetch) if isinstance(item, _INSIDE) else item

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import functools
 import hashlib
 import hmac
 import os
@@ -31,6 +32,7 @@ PREFIX = "fct1."
 _MARK, _BODY, _SIGNATURE = 8, 112, 32
 _SHAPE = re.compile(rf"{re.escape(PREFIX)}([A-Za-z0-9_-]{{{_MARK}}})([A-Za-z0-9_-]*)\Z")
 _LONGEST = 1024  # no token, however spoilt, is longer
+_REMEMBERED = 1024  # of what has been computed from texts, cookies and keys
 _SECRET_FILE = "dash-secret"
 _SHORTEST_SECRET = 16
 
@@ -60,8 +62,11 @@ def _check(seed: bytes) -> bytes:
 
 def looks_like(text: str) -> bool:
     """Whether the text is a token, or was made to look like one."""
-    if not text.startswith(PREFIX) or len(text) > _LONGEST:
-        return False
+    return text.startswith(PREFIX) and len(text) <= _LONGEST and _marked(text)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _marked(text: str) -> bool:
     match = _SHAPE.match(text)
     if match is None:
         return False
@@ -78,13 +83,19 @@ def stand_in(name: str) -> str:
 
 
 class Signer:
-    """Makes tokens, and reads them."""
+    """Makes tokens, and reads them.
+
+    What was found genuine is remembered by its whole text, and so is what a cookie comes
+    to; a text that is forged is looked at again each time.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = hmac.digest(secret, b"framecache.dash token 1", "sha256")
         self._session = hmac.digest(secret, b"framecache.dash session 1", "sha256")
+        self.read = functools.lru_cache(_REMEMBERED)(self._read)
+        self.session = functools.lru_cache(_REMEMBERED)(self._session_of)
 
-    def session(self, cookie: str) -> bytes:
+    def _session_of(self, cookie: str) -> bytes:
         """What stands in tokens, and in keys, for a session."""
         return hmac.digest(self._session, cookie.encode(), "sha256")[:16]
 
@@ -105,7 +116,7 @@ class Signer:
         body = base64.urlsafe_b64encode(payload + self._sign(mark, payload))
         return PREFIX + mark + body.decode()
 
-    def read(self, text: str) -> Token:
+    def _read(self, text: str) -> Token:
         """What the token says.
 
         Raises
