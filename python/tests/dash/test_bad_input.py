@@ -329,6 +329,9 @@ def test_on_miss_recompute_runs_what_made_the_value_with_its_arguments(
     assert ran[2:] == [("first", 7, "btn"), "second"]
     assert tab.get("out.children", {"c.data": token}) == 49  # back under its key
     assert len(ran) == 4
+    cache.delete_prefix("dash/value/")  # gone again before a moment is over
+    assert tab.get("out.children", {"c.data": token}) == 49
+    assert len(ran) == 6
 
 
 def test_a_frame_that_the_browser_asks_for_is_made_again_too(
