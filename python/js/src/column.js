@@ -16,6 +16,10 @@ function isTime(type) {
     return DataType.isTimestamp(type) || DataType.isTime(type) || DataType.isDuration(type);
 }
 
+function isDrawn(type) {
+    return isNumber(type) || isTime(type) || DataType.isDate(type);
+}
+
 // A column as charts take it. Numbers: a typed array, without a copy where there is one
 // batch and no null; 64-bit integers become doubles, nulls NaN. Times: milliseconds (since
 // 1970). Anything else: a plain array.
@@ -25,7 +29,12 @@ export function column(table, name) {
         const names = table.schema.fields.map((field) => field.name).join(", ");
         throw new RangeError(`framecache.column: no column ${name}; there are ${names}`);
     }
+    return taken(vector);
+}
+
+function taken(vector) {
     const type = vector.type;
+    if (DataType.isDictionary(type) && isDrawn(type.dictionary)) return looked(vector);
     if (isNumber(type)) {
         const wide = DataType.isInt(type) && type.bitWidth === 64;
         if (!wide && vector.nullCount === 0) return vector.toArray();
@@ -50,6 +59,19 @@ function doubles(vector, divisor) {
         for (let row = 0; row < data.length; row++) {
             out[at + row] = Number(values[row]) / divisor;
         }
+        if (data.nullCount > 0) blank(data, out, at);
+        at += data.length;
+    }
+    return out;
+}
+
+// Numbers and times by their codes in a dictionary, which is read once.
+function looked(vector) {
+    const out = new Float64Array(vector.length);
+    let at = 0;
+    for (const data of vector.data) {
+        const values = taken(data.dictionary);
+        for (let row = 0; row < data.length; row++) out[at + row] = values[data.values[row]];
         if (data.nullCount > 0) blank(data, out, at);
         at += data.length;
     }

@@ -25,13 +25,20 @@ function check(token, options) {
     }
 }
 
+// JSON in which a BigInt, as 64-bit integers are in a table, is a number with all its digits.
+function json(asked) {
+    const marked = JSON.stringify(asked, (_, value) =>
+        typeof value === "bigint" ? `\u0000${value}\u0000` : value);
+    return marked.replace(/"\\u0000(-?\d+)\\u0000"/g, "$1");
+}
+
 export function address(route, token, options) {
     const asked = {};
     for (const name of PARTS) {
         if (options[name] !== undefined && options[name] !== null) asked[name] = options[name];
     }
     const parameters = new URLSearchParams({token});
-    if (Object.keys(asked).length > 0) parameters.set("q", JSON.stringify(asked));
+    if (Object.keys(asked).length > 0) parameters.set("q", json(asked));
     return `${route}?${parameters}`;
 }
 

@@ -55,6 +55,17 @@ test("text, truth and categories become plain arrays", () => {
     assert.deepEqual(columns(t), {text: ["a", null], truth: [true, false], kind: ["u", "v"]});
 });
 
+test("categories that are numbers or times are numbers", () => {
+    const years = new arrow.Dictionary(new arrow.Int64(), new arrow.Int8());
+    const days = new arrow.Dictionary(new arrow.DateDay(), new arrow.Int32());
+    const t = table({
+        year: arrow.vectorFromArray([1952n, null, 1957n, 1952n], years),
+        day: arrow.vectorFromArray([new Date(0), new Date(86400000), null, null], days),
+    });
+    assert.deepEqual(column(t, "year"), Float64Array.of(1952, NaN, 1957, 1952));
+    assert.deepEqual(column(t, "day"), Float64Array.of(0, 86400000, NaN, NaN));
+});
+
 test("several batches are joined", () => {
     const one = table({x: arrow.makeVector(Int32Array.of(1, 2))});
     const two = table({x: arrow.makeVector(Int32Array.of(3))});

@@ -38,6 +38,12 @@ test("no option, no parameter; dates are written as ISO 8601", () => {
     assert.equal(q, '{"filter":{"time":{"min":"1970-01-01T00:00:00.000Z"}}}');
 });
 
+test("64-bit integers are written with all their digits", () => {
+    const filter = {id: [2n ** 60n + 1n, -5n], text: "5n"};
+    const q = new URLSearchParams(address("/r", "t", {filter}).split("?")[1]).get("q");
+    assert.equal(q, '{"filter":{"id":[1152921504606846977,-5],"text":"5n"}}');
+});
+
 test("a refusal is an error with the server's status, reason and words", async () => {
     const body = JSON.stringify({error: "no column 'y'", reason: "column"});
     answer = {status: 400, headers: {"Content-Type": "application/json"}, body};
