@@ -57,7 +57,7 @@ class Bound:
 
     def begin(self) -> Call | None:
         """What to do about the call that Dash makes now; None: nothing."""
-        context = context_value.get()
+        context = context_value.get({})
         store = _store.of_context(context) if context else None
         if store is None or context.get(_BEGUN):
             return None

@@ -29,7 +29,7 @@ def _own_cache_key(self: Any, *args: Any, **kwargs: Any) -> Any:
     are bound to sessions.
     """
     key = _build_cache_key(self, *args, **kwargs)
-    context = context_value.get()
+    context = context_value.get({})
     store = _store.of_context(context) if context else None
     if store is None:
         return key

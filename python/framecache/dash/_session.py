@@ -82,7 +82,7 @@ def of_call(context: Mapping[str, Any]) -> str | None:
 
 def current() -> str | None:
     """The session of the request, or of the background callback, that is under way."""
-    return of_call(context_value.get() or {})
+    return of_call(context_value.get({}))
 
 
 def page_of(context: Mapping[str, Any]) -> bytes:

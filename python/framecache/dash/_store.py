@@ -315,7 +315,7 @@ def current() -> Store | None:
     app = _session.app_of_request(list(_stores))
     store = None if app is None else _stores.get(app)
     if store is None:
-        store = of_context(context_value.get() or {})
+        store = of_context(context_value.get({}))
     if store is None and len(_stores) == 1:
         store = next(iter(_stores.values()), None)
     return store

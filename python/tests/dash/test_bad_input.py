@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -419,6 +420,10 @@ def test_read_gives_the_value_in_ones_own_routes() -> None:
     mine, theirs = Tab(app), Tab(app)
     token = query(mine)
     assert mine.client.get("/rows", query_string={"token": token}).text == "3"
+    for path in ("/rows", "/_framecache"):
+        with ThreadPoolExecutor(1) as fresh:  # a thread that has run no callback
+            asked = fresh.submit(mine.client.get, path, query_string={"token": token})
+        assert asked.result().status_code == 200
     with pytest.raises(StoreMiss):
         theirs.client.get("/rows", query_string={"token": token})
     assert theirs.client.get("/or-none", query_string={"token": token}).text == "None"
