@@ -168,6 +168,37 @@ ROW_LOOP int put_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t fi
     return status;
 }
 
+ROW_LOOP int put_doubles(fc_cache *cache, fc_bytes key, int64_t rows, int64_t missing,
+                         fc_frame **out, fc_error *error) {
+    double *values = malloc((size_t)rows * sizeof *values);
+    const void *buffers[2] = {NULL, values};
+    struct ArrowSchema schema = {
+        .format = "g", .name = "x", .release = no_release_schema};
+    struct ArrowArray array = {.length = rows,
+                               .null_count = -1,
+                               .n_buffers = 2,
+                               .buffers = buffers,
+                               .release = no_release_array};
+    fc_put_options options = {.size = sizeof options, .flags = FC_PUT_MISSING};
+
+    for (int64_t i = 0; i < rows; i++)
+        values[i] = i == missing ? __builtin_nan("") : (double)i;
+    int status = fc_put(cache, key, &schema, &array, &options, out, error);
+    free(values);
+    return status;
+}
+
+ROW_LOOP bool are_doubles(const fc_frame *frame, int64_t rows, int64_t missing) {
+    const fc_column *x;
+    bool same = !fc_frame_column(frame, "x", FC_TYPE_FLOAT64, &x, NULL) &&
+                x->rows == rows && x->nulls == (missing >= 0 && missing < rows);
+
+    for (int64_t i = 0; same && i < rows; i++)
+        same = fc_is_valid(x, i) == (i != missing) &&
+               (i == missing || ((const double *)x->values)[i] == (double)i);
+    return same;
+}
+
 ROW_LOOP int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
                            const fc_put_options *options, fc_build **out,
                            fc_error *error) {

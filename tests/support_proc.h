@@ -64,6 +64,10 @@ int begin_numbers(fc_cache *cache, fc_bytes key, int64_t rows, int64_t first,
 int put_values(fc_cache *cache, fc_bytes key, int64_t rows, const int64_t *values,
                const fc_put_options *options, fc_frame **out, fc_error *error);
 bool are_numbers(const fc_frame *frame, int64_t rows, int64_t first);
+/* One column x of doubles: row i is i, but NaN at `missing`, with FC_PUT_MISSING. */
+int put_doubles(fc_cache *cache, fc_bytes key, int64_t rows, int64_t missing,
+                fc_frame **out, fc_error *error);
+bool are_doubles(const fc_frame *frame, int64_t rows, int64_t missing);
 /* As long as a frame of numbers, and nothing that a codec could take off it. */
 void put_noise(fc_cache *cache, const char *key, int64_t rows, int64_t seed,
                double cost_s);

@@ -110,6 +110,31 @@ static int replace_big(fixture *f, fc_error *error) {
     return put_again(f, BIG, error);
 }
 
+static int met; /* how often a frame was written again */
+
+static void count_again(const char *step) {
+    met += !strcmp(step, "put-again");
+}
+
+/* Missing values that are met late, in a new file and in a recycled one. */
+static int put_missing(fixture *f, fc_error *error) {
+    int status = 0;
+    fc__step_hook = count_again;
+    for (int i = 0; i < 3 && !status; i++) {
+        fc_frame *frame = NULL;
+        met = 0;
+        status = put_doubles(f->cache, fc_str("missing"), BIG, 77777, &frame, error);
+        if (!status)
+            assert_int_equal(met, 1);
+        const fc_column *x;
+        if (!status && !(status = fc_frame_column(frame, "x", FC_TYPE_FLOAT64, &x, error)))
+            assert_true(are_doubles(frame, BIG, 77777));
+        fc_frame_release(frame);
+    }
+    fc__step_hook = NULL;
+    return status;
+}
+
 /* Segments of other sizes in the files of a bigger frame, and back. */
 static int replace_by_other_sizes(fixture *f, fc_error *error) {
     static const int64_t rows[] = {BIG, BIG * 3 / 4, BIG, 100, BIG, BIG * 5 / 4};
@@ -402,6 +427,7 @@ SCENARIO(put_small, false)
 SCENARIO(put_big, false)
 SCENARIO(replace_small, false)
 SCENARIO(replace_big, false)
+SCENARIO(put_missing, false)
 SCENARIO(replace_by_other_sizes, false)
 SCENARIO(evicting_put, false)
 SCENARIO(delete_key, false)
@@ -424,6 +450,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(open_put_get),  BOTH(put_small),    BOTH(put_big),
         BOTH(replace_small), BOTH(replace_big),  BOTH(replace_by_other_sizes),
+        BOTH(put_missing),
         BOTH(evicting_put),  BOTH(delete_key),   BOTH(clear_all),
         BOTH(build_small),   BOTH(build_big),    BOTH(build_strings),
         BOTH(walk),          BOTH(private_copy), BOTH(keep_house),
