@@ -6,6 +6,7 @@ import framecache
 import numpy as np
 import pandas as pd
 import pytest
+from framecache._pandas_numbers import quick_maker
 from pandas.testing import assert_frame_equal
 
 ROWS = 3000  # beyond a page, from where on bytes are mapped
@@ -113,3 +114,37 @@ def test_a_table_of_others_with_nulls_among_integers(cache: framecache.Cache) ->
         for table in (full, holes):
             made = cache.put("k", table).to_pandas()
             assert_frame_equal(made, table.to_pandas())
+
+
+def test_a_pandas_that_makes_frames_otherwise_is_left_to_do_so() -> None:
+    internals = pytest.importorskip("pandas.api.internals")
+    make = getattr(internals, "create_dataframe_from_blocks", None)
+    if make is None:
+        pytest.skip("this pandas has none")
+    given = [np.dtype("f8"), np.dtype("i4")], pd.Index(["a", "b"])
+    positions = [np.array([0]), np.array([1])]
+
+    def copied(*args: Any, **kwargs: Any) -> pd.DataFrame:
+        return make(*args, **kwargs).copy()
+
+    class Other(pd.DataFrame):
+        pass
+
+    def of_another_class(*args: Any, **kwargs: Any) -> pd.DataFrame:
+        return Other(make(*args, **kwargs), copy=False)
+
+    def unlike(*args: Any, **kwargs: Any) -> Any:
+        return object()
+
+    for other in (copied, of_another_class, unlike):
+        assert quick_maker(*given, positions, other) is None
+    quick = quick_maker(*given, positions, make)
+    assert quick is not None
+    arrays = [np.arange(3.0).reshape(1, -1), np.arange(3, dtype="i4").reshape(1, -1)]
+    table = quick(arrays, pd.RangeIndex(3), pd.Index(["a", "b"]))
+    assert_frame_equal(table, pd.DataFrame({"a": arrays[0][0], "b": arrays[1][0]}))
+    table.iloc[0, 0] = 9.0
+    table.insert(1, "c", 1)
+    assert (table + 1).columns.tolist() == ["a", "c", "b"]
+    again = quick(arrays, pd.RangeIndex(3), pd.Index(["a", "b"]))
+    assert again.columns.tolist() == ["a", "b"] and again.iloc[0, 0] == 9.0
