@@ -200,7 +200,7 @@ class Slots:
         name = _SLOT + text_of(slot)
         while True:
             before = self._home.get(name)
-            names = [] if before is None else before.columns
+            names = [] if before is None else _names(before)
             expect = _ABSENT if before is None else before.sequence
             if before is not None:
                 before.release()
@@ -239,6 +239,11 @@ class Slots:
         due = [text for text in waiting if now - int(text[33:]) >= self._grace * 1000]
         kept = [text for text in waiting if text not in due]
         return kept, [bytes.fromhex(text[:32]) for text in due]
+
+
+def _names(slot: Frame) -> list[str]:
+    """Its columns. No two slots have the same, so no layout of them is remembered."""
+    return [field[0] for field in slot._layout()[0]]
 
 
 def _marker(name: str) -> tuple[Any, ...]:

@@ -84,3 +84,15 @@ def test_what_one_callback_changes_the_next_does_not_get(store: Store) -> None:
         assert got.equals(frame)
         got.loc[:, "x"] = -1.0
         got.columns.name = "mine"
+
+
+def test_putting_again_and_again_does_not_crowd_out_what_is_known_of_schemas(
+    store: Store,
+) -> None:
+    token = keep(store, FRAME)
+    store.fetch(token, SESSION, "it")
+    known = len(framecache._frame._layouts)
+    for _ in range(5):
+        token = keep(store, FRAME)
+        assert store.fetch(token, SESSION, "it").equals(FRAME)
+    assert len(framecache._frame._layouts) == known
