@@ -93,11 +93,19 @@ def init(
         ``FRAMECACHE_SECRET`` is too short.
     RuntimeError
         It was called before for this app.
+    TypeError
+        `app`, `cache`, `authorize` or `limits` is none.
     ValueError
         `on_miss`, `grace` or `route` is none.
     NotImplementedError
         The app is on another server.
     """
+    if not isinstance(app, Dash):
+        raise TypeError(f"app={app!r} is no dash.Dash")
+    if not (limits is None or isinstance(limits, Limits)):
+        raise TypeError(f"limits={limits!r} is no framecache.dash.Limits")
+    if not (authorize is None or callable(authorize)):
+        raise TypeError(f"authorize={authorize!r} cannot be called")
     if _store.of_app(app) is not None:
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)

@@ -476,8 +476,14 @@ def test_init_twice_and_wrong_options_are_refused() -> None:
         framecache.dash.init(app)
     with pytest.raises(ValueError, match="on_miss='ignore'"):
         new_app(on_miss="ignore")
-    with pytest.raises(ValueError, match="grace"):
-        new_app(grace=-1)
+    for grace in (-1, float("inf"), "60s"):
+        with pytest.raises(ValueError, match=f"grace={grace!r}: seconds as a number"):
+            new_app(grace=grace)
+    for wrong in ({"limits": 5}, {"authorize": "no"}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            new_app(**wrong)
+    with pytest.raises(TypeError, match=r"no dash\.Dash"):
+        framecache.dash.init(app.server)
     with pytest.raises(TypeError, match="is no framecache"):
         new_app({})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="ttl"):
