@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import hashlib
 import math
-import numbers
 import secrets
 import time
 import weakref
@@ -96,7 +95,7 @@ class Store:
     ) -> None:
         if on_miss not in ("raise", "none", "recompute"):
             raise ValueError(f"on_miss={on_miss!r}: give 'raise', 'none' or 'recompute'")
-        if not (isinstance(grace, numbers.Real) and 0 <= grace < math.inf):
+        if not (isinstance(grace, int | float) and 0 <= grace < math.inf):
             raise ValueError(f"grace={grace!r}: seconds as a number, 0 or more")
         own = Cache() if cache is None else frame_cache(cache)
         if own is None:
