@@ -187,24 +187,25 @@ TABS = {
     "flights": ("All flights", all_rows()),
     "cache": ("Cache", cache_panel()),
 }
-WITH_THE_PAGE = "flights"  # it computes nothing before it is shown
+HELD_BACK = [name for name in TABS if name != "flights"]  # the grid computes nothing yet
 
 
 def page() -> html.Div:
     """The page, without what would keep the tab that is shown waiting."""
     shown = tab_of_address()
-    here = [shown, WITH_THE_PAGE]
+    held = [name for name in HELD_BACK if name != shown]
     tabs = [
         dcc.Tab(
-            content if name in here else None, id={"tab": name}, label=label, value=name,
+            None if name in held else content, label=label, value=name,
             className="tab", selected_className="tab chosen",
+            **({"id": {"tab": name}} if name in HELD_BACK else {}),
         )
         for name, (label, content) in TABS.items()
     ]  # fmt: skip
     return html.Div(
         [
             html.Header([html.B("framecache"), html.Span("flights from New York, 2013")]),
-            dcc.Store(id="opened", data=here),
+            dcc.Store(id="held", data=held),
             dcc.Tabs(tabs, id="tabs", value=shown),
         ],
         className="page",
@@ -214,21 +215,20 @@ def page() -> html.Div:
 app.layout = page
 
 
+# Of the tabs held back only: Dash lets what is inside of an output wait for it.
 @callback(
     Output({"tab": ALL}, "children"),
-    Output("opened", "data"),
+    Output("held", "data"),
     Input("tabs", "value"),
-    State("opened", "data"),
+    State("held", "data"),
     prevent_initial_call=True,
 )
-def open_tab(shown: str, opened: list[str]) -> tuple[list[Any], list[str]]:
+def open_tab(shown: str, held: list[str]) -> tuple[list[Any], list[str]]:
     """A tab's content and its callbacks, when it is shown for the first time."""
-    if shown in opened:
+    if shown not in held:
         raise PreventUpdate
-    contents = [
-        content if name == shown else no_update for name, (_, content) in TABS.items()
-    ]
-    return contents, [*opened, shown]
+    contents = [TABS[name][1] if name == shown else no_update for name in HELD_BACK]
+    return contents, [name for name in held if name != shown]
 
 
 @server.after_request
