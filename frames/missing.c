@@ -23,7 +23,7 @@
         memcpy(&value, (const char *)from + row * (int64_t)sizeof value, sizeof value);  \
         return is_missing;                                                               \
     }                                                                                    \
-    static bool name##_any(const void *from, size_t bytes) {                             \
+    static bool name##_each(const void *from, size_t bytes) {                            \
         int64_t rows = (int64_t)(bytes / sizeof(type)), row = 0, end;                    \
         const int64_t look = LOOK_BYTES / sizeof(type);                                  \
         while (row < rows) {                                                             \
@@ -88,6 +88,29 @@ static inline __m128i time_met(__m128i a) {
     return _mm_and_si128(same, _mm_shuffle_epi32(same, _MM_SHUFFLE(2, 3, 0, 1)));
 }
 
+/* Of 64 bytes at `in`, into `met`. */
+#define LOOK(name, in, met)                                                              \
+    met = _mm_or_si128(met,                                                              \
+                       _mm_or_si128(_mm_or_si128(name##_met(_mm_loadu_si128(in)),        \
+                                                 name##_met(_mm_loadu_si128(in + 1))),   \
+                                    _mm_or_si128(name##_met(_mm_loadu_si128(in + 2)),    \
+                                                 name##_met(_mm_loadu_si128(in + 3)))))
+
+#define ANY(name)                                                                        \
+    static bool name##_any(const void *from, size_t bytes) {                             \
+        const __m128i *in = from;                                                        \
+        while (bytes >= 64) {                                                            \
+            size_t lines = bytes < LOOK_BYTES ? bytes / 64 : LOOK_BYTES / 64;            \
+            __m128i met = _mm_setzero_si128();                                           \
+            for (size_t i = 0; i < lines; i++, in += 4)                                  \
+                LOOK(name, in, met);                                                     \
+            if (_mm_movemask_epi8(met))                                                  \
+                return true;                                                             \
+            bytes -= lines * 64;                                                         \
+        }                                                                                \
+        return name##_each(in, bytes);                                                   \
+    }
+
 /* One loop for both: what is in a register is looked at for next to nothing. */
 #define COPY(name)                                                                       \
     static bool name##_copy(void *to, const void *from, size_t bytes) {                  \
@@ -110,6 +133,11 @@ static inline __m128i time_met(__m128i a) {
         return _mm_movemask_epi8(_mm_or_si128(met, more)) || name##_any(out, rest);      \
     }
 #else
+#define ANY(name)                                                                        \
+    static bool name##_any(const void *from, size_t bytes) {                             \
+        return name##_each(from, bytes);                                                 \
+    }
+
 #define COPY(name)                                                                       \
     static bool name##_copy(void *to, const void *from, size_t bytes) {                  \
         bool found = false;                                                              \
@@ -122,6 +150,10 @@ static inline __m128i time_met(__m128i a) {
     }
 #endif
 
+ANY(half)
+ANY(single)
+ANY(real)
+ANY(time)
 COPY(half)
 COPY(single)
 COPY(real)
