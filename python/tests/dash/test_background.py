@@ -60,6 +60,8 @@ def run(tab: Tab, output: str, inputs: dict[str, Any]) -> dict[str, Any]:
             f"/_dash-update-component?endId={tab.page}{address}",
             json=tab.body(output, inputs),
         )
+        if reply.status_code == 204:  # it ended between Dash's looks at result and job
+            continue
         if reply.status_code != 200:
             raise Failed(reply.status_code, reply.text)
         told.update(reply.json)
