@@ -40,14 +40,7 @@ class Call:
 
     @functools.cached_property
     def page(self) -> bytes:
-        """Names the page load that the call came from.
-
-        Or, of a background callback whose result is cached, that result: its values stay
-        as long as it may be used, whatever the page keeps next.
-        """
-        cached = self.context.get(CACHED)
-        if cached is not None:
-            return hashlib.sha256(cached.encode()).digest()[:12]
+        """Names the page load that the call came from."""
         return _session.page_of(self.context)
 
     # ---- In ----
@@ -133,13 +126,24 @@ class Call:
         component = name_of(spec) if _is_leaf(spec) else "an output"
         place = Place(self.session, self.page, component, path)
         how = value._how
-        if value.key is not None:
-            session = self.store.session_of(place, how.bound)
-            name = session + b"\0" + value.key.encode("utf-8", "surrogateescape")
-            how = how._replace(name=hashlib.sha256(b"named" + name).digest()[:16])
+        name = self._name(value, place)
+        if name is not None:
+            how = how._replace(name=hashlib.sha256(name).digest()[:16])
         token = self.store.keep(value.value, place, how)
         self.kept.append((token, trail))
         return token
+
+    def _name(self, value: Serverside[Any], place: Place) -> bytes | None:
+        """What the value's key is made of, if it has one of its own."""
+        if value.key is not None:
+            session = self.store.session_of(place, value._how.bound)
+            return b"named" + session + b"\0" + _bytes(value.key)
+        cached = self.context.get(CACHED)
+        if cached is None:
+            return None
+        # A background callback whose result is cached runs with each click all the same,
+        # and is ended when the cached one is found: it must not replace what that names.
+        return _bytes(f"cached{cached}\0{place.component}\0{place.path}")
 
     def output(self, value: Any) -> Any:
         """What the callback returned, with tokens."""
@@ -237,6 +241,10 @@ def _place_of(step: Mapping[str, Any]) -> str:
     if named and all(isinstance(part, str) for part in location):
         return "".join(f"/{part}" for part in location)
     return f"/{secrets.token_hex(8)}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 # ---- Dash's descriptions of components ----

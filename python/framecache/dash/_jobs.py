@@ -1,8 +1,8 @@
 """Background callbacks: whose result is whose.
 
 Dash names the result of a background callback by its arguments, and gives it to everybody
-who asks for that name. A result that holds tokens is good for one session only, and the
-next result of the same page would replace what an older, cached one still names.
+who asks for that name. A result that holds tokens is good for one session only, and what
+a cached one names must stay: its values have keys made of its name.
 """
 
 from __future__ import annotations

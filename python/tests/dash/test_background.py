@@ -124,7 +124,7 @@ def test_results_of_the_same_arguments_are_each_sessions_own(program: ModuleType
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.timeout(180)
 def test_a_cached_results_values_stay_whatever_comes_after(program: ModuleType) -> None:
-    from framecache.dash import _store
+    from framecache.dash import _backing, _store
 
     program.app._background_manager.cache_by = [lambda: 1]
     store = _store.of_app(program.app)
@@ -137,3 +137,12 @@ def test_a_cached_results_values_stay_whatever_comes_after(program: ModuleType) 
     ]
     assert made[0] == made[2] != made[1]
     assert [length(tab, token) for token in made] == ["3", "4", "3"]
+    # Dash computes it again with each click, also if it is not waited for.
+    name = "dash/value/" + _backing.text_of(store.signer.read(made[0]).key)
+    before = store.cache.info(name)["sequence"]
+    tab.fire("store.data", {"btn.n_clicks": 3})
+    end = time.monotonic() + 60
+    while store.cache.info(name)["sequence"] == before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert store.cache.info(name)["sequence"] != before
+    assert length(tab, made[0]) == "3"
