@@ -3,8 +3,7 @@
 import datetime
 import decimal
 import functools
-from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 import dash
 import framecache
@@ -20,7 +19,6 @@ from dash import (
     Dash,
     Input,
     Output,
-    Patch,
     State,
     ctx,
     dcc,
@@ -28,7 +26,7 @@ from dash import (
     no_update,
 )
 from dash_tab import All, Tab
-from framecache.dash import Serverside, StoreMiss
+from framecache.dash import Serverside
 from framecache.dash._token import PREFIX
 from framecache.testing import fake_clock
 
@@ -199,51 +197,6 @@ def test_values_within_lists_and_dicts_of_a_property() -> None:
     data = tab.get("store.data", {"btn.n_clicks": 7})
     assert len({*data["frames"]}) == 2
     assert tab.get("out.children", {"store.data": data}) == [3, 2, 7]
-
-
-def test_values_within_a_patch(cache: framecache.Cache) -> None:
-    app = new_app(cache, grace=0)
-
-    @app.callback(Output("store", "data"), Input("btn", "n_clicks"))
-    def patch(clicks: int) -> Any:
-        made = Patch()
-        made["named"] = Serverside({"click": clicks})
-        made["all"]["listed"].append(Serverside({"click": clicks}))
-        made["number"] = clicks
-        return made
-
-    @app.callback(Output("out", "children"), Input("store", "data"))
-    def show(data: Any) -> str:
-        return repr(data)
-
-    tab = Tab(app)
-    made = [tab.get("store.data", {"btn.n_clicks": n}) for n in (1, 2)]
-    first, second = [[step["params"]["value"] for step in m["operations"]] for m in made]
-    assert (len(first[0]), first[2]) == (125, 1)
-    data = {"all": {"listed": [first[1], second[1]]}, "named": second[0]}
-    assert tab.get("out.children", {"store.data": data}) == repr(
-        {"all": {"listed": [{"click": 1}, {"click": 2}]}, "named": {"click": 2}}
-    )
-    with pytest.raises(StoreMiss, match="deleted"):  # of the same name: replaced
-        tab.get("out.children", {"store.data": first[0]})
-
-
-class Pair(NamedTuple):
-    one: Any
-    other: Any
-
-
-def test_values_within_named_tuples_and_kinds_of_dict() -> None:
-    app = new_app()
-
-    @app.callback(
-        Output("one", "data"), Output("other", "data"), Input("btn", "n_clicks")
-    )
-    def pair(clicks: int) -> Any:
-        return Pair(Serverside(clicks), OrderedDict(inner=Serverside(clicks)))
-
-    answer = Tab(app).fire("..one.data...other.data..", {"btn.n_clicks": 3})["response"]
-    assert len(answer["one"]["data"]) == len(answer["other"]["data"]["inner"]) == 125
 
 
 def test_patterns_all_and_match(cache: framecache.Cache) -> None:
