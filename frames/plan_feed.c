@@ -106,6 +106,23 @@ static uint64_t whole_bytes(const fc__node *node, fc__how how, uint64_t from, ui
     return (to < whole ? to : whole) - (from < whole ? from : whole);
 }
 
+/* Room for bits of the node from byte `from` on, all zero: for *bytes of them or fewer,
+ * and for its rows up to *end. NULL: *code says why. */
+static uint8_t *bits_room(const fc__node *node, uint64_t from, size_t *bytes, int64_t *end,
+                          fc__pen *pen, int *code) {
+    size_t room;
+    char *out = fc__pen_room(pen, &room, code);
+
+    if (!out)
+        return NULL;
+    if (*bytes > room)
+        *bytes = room;
+    *end = (int64_t)(from + *bytes) * 8;
+    if (*end > node->rows)
+        *end = node->rows;
+    return memset(out, 0, *bytes);
+}
+
 static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t to,
                       fc__pen *pen) {
     const uint8_t *data = NULL;
@@ -114,16 +131,12 @@ static int write_bits(const fc__node *node, fc__how how, uint64_t from, uint64_t
     int code = whole ? fc__pen_put(pen, data, whole) : 0;
 
     for (from += whole; !code && from < to;) {
-        size_t bytes;
-        char *out = fc__pen_room(pen, &bytes, &code);
+        size_t bytes = to - from;
+        int64_t end;
+        uint8_t *out = bits_room(node, from, &bytes, &end, pen, &code);
         if (!out)
             break;
-        if (bytes > to - from)
-            bytes = to - from;
-        int64_t end = (int64_t)(from + bytes) * 8;
-        memset(out, 0, bytes);
-        fill_bits(&at, how, (uint8_t *)out, (int64_t)from * 8,
-                  end < node->rows ? end : node->rows);
+        fill_bits(&at, how, out, (int64_t)from * 8, end);
         fc__pen_advance(pen, bytes);
         from += bytes;
     }
@@ -396,17 +409,12 @@ static int write_missing(fc__node *node, uint64_t from, uint64_t to, fc__pen *pe
     int code = 0;
 
     while (!code && from < to) {
-        size_t bytes;
-        char *out = fc__pen_room(pen, &bytes, &code);
+        size_t bytes = to - from;
+        int64_t end;
+        uint8_t *out = bits_room(node, from, &bytes, &end, pen, &code);
         if (!out)
             break;
-        if (bytes > to - from)
-            bytes = to - from;
-        int64_t end = (int64_t)(from + bytes) * 8;
-        memset(out, 0, bytes);
-        int64_t met = mark(node, (uint8_t *)out, (int64_t)from * 8,
-                           end < node->rows ? end : node->rows);
-        atomic_fetch_add(&node->met, met);
+        atomic_fetch_add(&node->met, mark(node, out, (int64_t)from * 8, end));
         fc__pen_advance(pen, bytes);
         from += bytes;
     }

@@ -74,15 +74,14 @@ static int write_looking(fc__pen *pen, const char *data, uint64_t bytes) {
         uint64_t offset = pen->offset + at;
         part = bytes - at < FC__SCRATCH_BYTES ? bytes - at : FC__SCRATCH_BYTES;
         void *to = place(pen, offset, part);
-        if (to && atomic_load(&pen->look->met))
-            return 0;
-        if (!to)
+        if (!to) {
             look(pen, data + at, part);
-        else if (pen->look->missing->copy(to, data + at, part))
-            atomic_store(&pen->look->met, 1);
-        if (!to)
             code = pen->sink->write(pen->sink->context, pen->segment, offset, data + at,
                                     part, pen->error);
+        } else if (atomic_load(&pen->look->met))
+            return 0;
+        else if (pen->look->missing->copy(to, data + at, part))
+            atomic_store(&pen->look->met, 1);
     }
     return code;
 }

@@ -72,15 +72,13 @@ def again(call: Call, token: str, component: object, miss: StoreMiss) -> Any:
         return True
 
     # Its own result is kept for a moment only: that the value is there tells who waited.
-    for last in (False, True):
-        store.cache.get_or_compute(_AGAIN + name, make, ttl=0.25)
-        try:
-            return store.fetch(token, call.session, component)
-        except StoreMiss:  # made by another a moment ago, and gone since
-            if last:
-                raise
-            store.cache.delete(_AGAIN + name)
-    raise AssertionError
+    store.cache.get_or_compute(_AGAIN + name, make, ttl=0.25)
+    try:
+        return store.fetch(token, call.session, component)
+    except StoreMiss:  # made by another a moment ago, and gone since
+        store.cache.delete(_AGAIN + name)
+    store.cache.get_or_compute(_AGAIN + name, make, ttl=0.25)
+    return store.fetch(token, call.session, component)
 
 
 def for_request(store: Store, request: Any, token: str, miss: StoreMiss) -> None:
