@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#define HELD_STEP_NS 200000 /* between two looks at a file that another has a lease on */
+
 static const _Alignas(64) uint8_t nothing[128];
 
 static const uint64_t *lengths(const fc__handle *handle) {
@@ -17,7 +19,8 @@ static const void *inline_data(const fc__handle *handle) {
     return base + handle->manifest->data_offset;
 }
 
-/* Inside the gate; -1 with errno, ENODATA: the file is shorter than the manifest says. */
+/* Inside the gate; -1 with errno. ENODATA: the file is shorter than the manifest says; EBUSY:
+ * another process has a write lease on it (fc__os_sole(), or no program of ours). */
 static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
     fc_cache *cache = handle->cache;
     char name[24];
@@ -26,7 +29,7 @@ static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
     fc__segment_name(name, handle->record, index);
     int fd = fc__os_open(cache->frames, name, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) {
-        errno = errno == ENOENT ? ENODATA : errno;
+        errno = errno == ENOENT ? ENODATA : errno == EAGAIN ? EBUSY : errno;
         return -1;
     }
     if (fc__os_stat(fd, &info) == 0) {
@@ -64,12 +67,32 @@ static int fail_segment(fc__handle *handle, uint32_t index, int sys_errno,
                                          ? ""
                                          : "; the frame has been dropped: put it again");
     }
-    if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM)
+    if (sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM ||
+        sys_errno == EAGAIN) /* locked in memory, beyond its limit */
         return fc__fail_errno(error, FC_E_NOMEM, sys_errno,
                               "no descriptor or mapping left for segment %u of key '%s' (see "
                               "ulimit -n and vm.max_map_count)", index, text);
+    if (sys_errno == EBUSY)
+        return fc__fail(error, FC_E_BUSY, "the file of segment %u of key '%s' is held by "
+                        "another process (is it stopped?): try again", index, text);
     return fc__fail_errno(error, FC_E_SYSTEM, sys_errno, "cannot map segment %u of key '%s'",
                           index, text);
+}
+
+/* 0, or errno. Who has a write lease on the file gives it back at once, unless it is stopped. */
+static int map_patiently(fc__handle *handle, uint32_t index, uint64_t bytes) {
+    int64_t end = 0;
+    for (;;) {
+        fc__gate_enter();
+        int sys_errno = map_segment(handle, index, bytes) < 0 ? errno : 0;
+        fc__gate_leave();
+        int64_t now = sys_errno == EBUSY ? fc__os_monotonic_ns() : 0;
+        if (!end)
+            end = now + handle->cache->settings.reclaim_wait_ms * 1000000;
+        if (sys_errno != EBUSY || now >= end)
+            return sys_errno;
+        fc__os_sleep_ns(HELD_STEP_NS);
+    }
 }
 
 const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *bytes,
@@ -88,17 +111,12 @@ const void *fc__handle_segment(fc__handle *handle, uint32_t index, uint64_t *byt
     void *map = atomic_load_explicit(&handle->segments[index], memory_order_acquire);
     if (map)
         return map;
-    fc__gate_enter();
-    int status = map_segment(handle, index, *bytes), sys_errno = errno;
-    fc__gate_leave();
-    if (status < 0 && sys_errno != ENODATA) { /* perhaps our idle mappings are too many */
-        fc__table_drop_idle(handle->cache, false);
-        fc__gate_enter();
-        status = map_segment(handle, index, *bytes);
-        sys_errno = errno;
-        fc__gate_leave();
+    int sys_errno = map_patiently(handle, index, *bytes);
+    if (sys_errno && sys_errno != ENODATA && sys_errno != EBUSY) {
+        fc__table_drop_idle(handle->cache, false); /* perhaps our idle mappings are too many */
+        sys_errno = map_patiently(handle, index, *bytes);
     }
-    if (status < 0) {
+    if (sys_errno) {
         fail_segment(handle, index, sys_errno, error);
         return NULL;
     }

@@ -61,9 +61,11 @@ static bool is_frame_of(const fc_cache *cache, const fc__manifest *m, uint64_t w
 }
 
 static int out_of(int sys_errno) {
-    return sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM ? FC_E_NOMEM
-           : sys_errno == EACCES || sys_errno == EPERM              ? FC_E_PERMISSION
-                                                                    : FC_E_SYSTEM;
+    return sys_errno == EMFILE || sys_errno == ENFILE || sys_errno == ENOMEM ||
+                   sys_errno == EAGAIN /* locked in memory, beyond its limit */
+               ? FC_E_NOMEM
+           : sys_errno == EACCES || sys_errno == EPERM ? FC_E_PERMISSION
+                                                       : FC_E_SYSTEM;
 }
 
 /* What the mapped bytes are: 0, FC_E_BUSY (another frame's), FC_E_CORRUPT, or FC_E_MISS

@@ -202,13 +202,18 @@ int fc__os_range(int fd, fc__lock_type type, uint64_t offset) {
     return result;
 }
 
-/* The signal of a broken lease must be one that is ignored by default: SIGIO would end the
- * process. */
+/* The names first: while the lease is held nobody can open the file, which of a shared column
+ * are the readers of another frame. The signal of a broken lease must be one that is ignored
+ * by default: SIGIO would end the process. */
 bool fc__os_sole(int fd) {
+    struct stat info;
     TRY(EAGAIN, false);
+    if (fstat(fd, &info) < 0 || info.st_nlink != 1)
+        return false;
     fcntl(fd, F_SETSIG, SIGURG);
     if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
         return false;
+    FC__STEP("sole-leased");
     fcntl(fd, F_SETLEASE, F_UNLCK);
     return true;
 }

@@ -121,7 +121,7 @@ static void cut_segment(removal *r, uint32_t segment) {
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size < 2 * PIECE)
         return;
     int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
-    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1 &&
+    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 &&
         fc__units((uint64_t)info.st_size) <= atomic_load(&r->record->charged)) {
         uint64_t bytes = (uint64_t)info.st_size;
         while (bytes > PIECE) {

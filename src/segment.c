@@ -155,7 +155,7 @@ static int open_segment(fc__writer *writer, uint32_t segment, uint64_t bytes,
     fc__segment_name(name, writer->record, segment);
     if (segment < writer->old_segments)
         fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
-    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1 &&
+    if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 &&
         ((uint64_t)info.st_size <= bytes || fc__os_truncate(fd, bytes) == 0)) {
         *has = (uint64_t)info.st_size < bytes ? (uint64_t)info.st_size : bytes;
         fc__count(cache, FC__COUNT_recycled_bytes, bytes);
@@ -363,8 +363,7 @@ static void cut_recycled(fc_cache *cache, const char *name, uint64_t bytes) {
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size <= bytes)
         return;
     int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
-    if (fd < 0 || !fc__os_sole(fd) || fc__os_stat(fd, &info) < 0 || info.st_nlink != 1 ||
-        fc__os_truncate(fd, bytes) < 0)
+    if (fd < 0 || !fc__os_sole(fd) || fc__os_truncate(fd, bytes) < 0)
         fc__os_unlink(cache->frames, name);
     fc__fd_close(fd);
 }

@@ -237,9 +237,10 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
         return;
     if (word & FC__WORD_COLD)
         check_cold(c, handle, fc__key_text(text, bytes));
-    else if ((c->flags & FC_VERIFY_DATA) && fc__handle_verify(handle, &error))
-        report(c, FC_LEVEL_ERROR, fc__key_text(text, bytes), "delete the key and put it "
-               "again", "%s", error.message);
+    else if ((c->flags & FC_VERIFY_DATA) && (status = fc__handle_verify(handle, &error)))
+        report(c, status == FC_E_BUSY ? FC_LEVEL_INFO : FC_LEVEL_ERROR,
+               fc__key_text(text, bytes), status == FC_E_BUSY ? NULL : "delete the key and "
+               "put it again", "%s", error.message);
     fc__handle_release(handle);
 }
 

@@ -296,8 +296,8 @@ typedef struct fc_column {
 } fc_column;
 
 /* The column of this name, which must have this type (FC_TYPE_ANY: any). Borrowed from
- * the frame; its pages are mapped at the first call. Errors: COLUMN, TYPE, CORRUPT.
- * [fast] */
+ * the frame; its pages are mapped at the first call. Errors: COLUMN, TYPE, CORRUPT, BUSY
+ * (another program has a lease, F_SETLEASE, on the file: try again). [fast] */
 FC_API int fc_frame_column(const fc_frame *frame, const char *name, fc_type type,
                            const fc_column **out, fc_error *error);
 FC_API int fc_frame_column_at(const fc_frame *frame, int64_t index, const fc_column **out,

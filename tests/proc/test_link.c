@@ -3,6 +3,7 @@
 #include "support_proc.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -214,6 +215,65 @@ static void recycling_spares_what_another_frame_holds(void **state) {
     fc_cache_close(cache);
 }
 
+static void recycle(void *context) {
+    fc_cache *cache = open_big(context, NULL);
+    stop_at_step("sole-leased", 1);
+    must_put(cache, "new", ROWS, 9); /* finds the files of "copy" in the pool */
+    fc_frame_release(must_get(cache, "new", ROWS, 9));
+}
+
+/* While a process has a write lease on a file, nobody can open it. */
+static void no_writer_takes_a_lease_on_a_file_that_another_frame_has(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_big(dir, NULL);
+    fc_frame *base = put_base(cache);
+    (void)state;
+
+    put_again(cache, "copy", base);
+    fc_frame_release(base);
+    fc__table_drop_idle(cache, false);
+    assert_int_equal(fc_delete(cache, fc_str("copy"), NULL), 0);
+    assert_true(stats_of(cache).pool_bytes > 0);
+    must_end(spawn(recycle, (void *)dir));
+    fc_frame_release(must_get(cache, "base", ROWS, 7));
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void hold_file(void *context) {
+    int fd = open(context, O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK(fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+    raise(SIGSTOP);
+}
+
+static void a_file_that_another_process_holds_is_busy_and_no_damage(void **state) {
+    const char *dir = private_dir();
+    fc_cache *cache = open_big(dir, NULL);
+    const fc_column *column;
+    fc_error error;
+    char path[300];
+    (void)state;
+
+    must_put(cache, "base", ROWS, 7);
+    fc_frame *frame = NULL;
+    assert_int_equal(fc_get(cache, fc_str("base"), 0, &frame, NULL), 0);
+    fc_info info = {.size = sizeof info};
+    assert_int_equal(fc_frame_info(frame, &info, NULL), 0);
+    snprintf(path, sizeof path, "%s/frames/%06x.s0", dir, info.record);
+    pid_t pid = spawn(hold_file, path);
+    must_stop(pid);
+    assert_int_equal(fc_frame_column_at(frame, 0, &column, &error), FC_E_BUSY);
+    assert_non_null(strstr(error.message, "'base'"));
+    assert_non_null(strstr(error.message, "try again"));
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
+    kill_and_reap(pid);
+    assert_true(are_numbers(frame, ROWS, 7));
+    fc_frame_release(frame);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 static void checksums_of_linked_columns_stand(void **state) {
     fc_cache *cache = open_big(private_dir(), "map");
     fc_frame *base = put_base(cache);
@@ -257,6 +317,8 @@ int main(void) {
         cmocka_unit_test(a_stored_to_private_column_is_copied_and_its_neighbour_linked),
         cmocka_unit_test(only_whole_untouched_columns_of_marked_frames_are_found),
         cmocka_unit_test(recycling_spares_what_another_frame_holds),
+        cmocka_unit_test(no_writer_takes_a_lease_on_a_file_that_another_frame_has),
+        cmocka_unit_test(a_file_that_another_process_holds_is_busy_and_no_damage),
         cmocka_unit_test(checksums_of_linked_columns_stand),
         cmocka_unit_test(a_kill_while_linking_leaves_nothing),
     };
