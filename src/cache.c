@@ -107,7 +107,7 @@ int fc_get(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **out,
         return fc__fail(error, FC_E_INVALID, "fc_get() flags 0x%x: only FC_GET_STALE, "
                         "FC_GET_PEEK, FC_GET_NOWAIT and FC_GET_MAP are known", flags);
     follow_epoch(cache);
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     fc__handle *handle = fc__table_get(cache, hash, key, flags);
     if (__builtin_expect(!handle, 0)) {
         status = get_cold(cache, hash, key, flags, &handle, error);

@@ -124,6 +124,7 @@ static void point_into(fc_cache *cache, fc__control *control, uint32_t capacity)
     cache->records = (fc__record *)(start + e.records);
     cache->ghosts = (_Atomic uint64_t *)(start + e.ghosts);
     cache->capacity = capacity;
+    cache->hash_seed = control->hash_seed;
     cache->bucket_mask = 2 * capacity / FC__BUCKET_SLOTS - 1;
 }
 
@@ -258,6 +259,7 @@ static void fill_header(fc_cache *cache, uint32_t capacity) {
     c->page_bytes = (uint32_t)FC__PAGE;
     c->capacity = capacity;
     c->instance = fc__os_random();
+    c->hash_seed = cache->hash_seed = fc__os_random();
     c->control_bytes = e.bytes;
     c->slots_offset = e.slots;
     c->records_offset = e.records;

@@ -85,6 +85,7 @@ struct fc_cache {
     fc__record *records;
     _Atomic uint64_t *ghosts; /* [2 * capacity], and as many heats */
     uint32_t capacity, bucket_mask;
+    uint64_t hash_seed;
     uint64_t control_bytes;
     const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
     int dir, frames;      /* descriptors that a forked child keeps */
@@ -185,7 +186,7 @@ const char *fc__key_text(char out[80], fc_bytes key);
 
 /* ---- index.c ---- */
 
-fc__hash fc__hash_key(fc_bytes key);
+fc__hash fc__hash_key(const fc_cache *cache, fc_bytes key);
 /* The key's word and slot, or 0. */
 uint64_t fc__index_find(const fc_cache *cache, fc__hash hash, uint32_t *slot);
 /* True, and the slot, if this word stands in one of the key's buckets. */

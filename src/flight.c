@@ -191,7 +191,7 @@ static int begin_after(int status, fc_cache *cache, fc_bytes key, uint32_t flags
     *flight = NULL;
     if ((status && !missed(status)) || cache->read_only)
         return status;
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     if (owns(cache, hash, &started) && started)
         return *frame ? 0
                       : fc__fail(error, FC_E_DEADLOCK, "this thread is computing key '%s' "
@@ -324,7 +324,7 @@ static int compute_or_wait(const call *c, int status, fc_frame *frame, int64_t w
     status = go_on(c, FC__LOCK_FLIGHT, status, frame, out, &again, error);
     if (!again)
         return status;
-    waiting.hash = fc__hash_key(c->key);
+    waiting.hash = fc__hash_key(c->cache, c->key);
     waiting.waited = true;
     if (wait_ms == 0)
         wait_ms = c->cache->settings.flight_max_ms;

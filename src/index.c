@@ -8,8 +8,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-fc__hash fc__hash_key(fc_bytes key) {
-    XXH128_hash_t hash = XXH3_128bits(key.data, key.size);
+/* Each cache has a seed of its own, or keys could be made that have one hash (XXH3 is no
+ * cryptographic hash), and what is done to one would be done to the other. */
+fc__hash fc__hash_key(const fc_cache *cache, fc_bytes key) {
+    XXH128_hash_t hash = XXH3_128bits_withSeed(key.data, key.size, cache->hash_seed);
     return (fc__hash){.low = hash.low64, .high = hash.high64};
 }
 

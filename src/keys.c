@@ -39,7 +39,7 @@ int fc_contains(fc_cache *cache, fc_bytes key, fc_error *error) {
     int status = fc__check_key(cache, key, error);
     if (status)
         return status;
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     for (int i = 0; i < 100; i++) {
         uint64_t word = fc__index_find(cache, hash, &slot);
         if (!word)
@@ -70,7 +70,7 @@ int fc_delete(fc_cache *cache, fc_bytes key, fc_error *error) {
     int status = check_write(cache, key, error);
     if (status)
         return status;
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     for (;;) { /* a CAS that fails: replaced meanwhile, look again */
         uint64_t word = fc__index_find(cache, hash, &slot);
         if (!word)
@@ -119,7 +119,7 @@ int fc_touch(fc_cache *cache, fc_bytes key, int64_t ttl_ms, fc_error *error) {
     if (ttl_ms < 0 && ttl_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "ttl of %lld ms: give more than 0, 0 for that "
                         "of the put, or FC_NEVER", (long long)ttl_ms);
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     for (;;) {
         uint64_t word = fc__index_find(cache, hash, &slot);
         if (!word)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define FC__CONTROL_MAGIC   0x314c525443434601u /* \1FCCTRL1 */
-#define FC__CONTROL_VERSION 2u
+#define FC__CONTROL_VERSION 3u
 #define FC__MANIFEST_MAGIC   0x3154534e4d434601u /* \1FCMNST1 */
 #define FC__MANIFEST_VERSION 1u
 #define FC__BYTE_ORDER       0x01020304u
@@ -137,7 +137,8 @@ typedef struct fc__control {
     uint64_t slots_offset, records_offset, ghosts_offset;
     char boot_id[40];
     int64_t created_ns;
-    uint64_t reserved_identity[2];
+    uint64_t hash_seed; /* of the keys; random, and nobody's but who may read this file */
+    uint64_t reserved_identity;
 
     /* Settings that all share; changed now and then. */
     _Alignas(64) _Atomic uint64_t budget_units;

@@ -51,7 +51,7 @@ int fc__writer_begin(fc__writer *writer, fc_cache *cache, fc_bytes key,
         return status;
     writer->key_bytes = (uint32_t)key.size;
     memcpy(writer->key, key.data, key.size);
-    writer->hash = fc__hash_key(key);
+    writer->hash = fc__hash_key(cache, key);
     status = check_options(&writer->options, options, error);
     writer->tag_bytes = fc__tags_bytes(writer->options.tags, writer->options.tag_count);
     if (!status && writer->options.cost_s == 0)

@@ -77,7 +77,7 @@ int fc_wait(fc_cache *cache, fc_bytes key, uint64_t sequence, int64_t timeout_ms
     if (timeout_ms < 0 && timeout_ms != FC_NEVER)
         return fc__fail(error, FC_E_INVALID, "timeout of %lld ms: give 0 or more, or "
                         "FC_NEVER", (long long)timeout_ms);
-    fc__hash hash = fc__hash_key(key);
+    fc__hash hash = fc__hash_key(cache, key);
     int64_t end = timeout_ms == FC_NEVER || timeout_ms > INT64_MAX / 2000000
                       ? INT64_MAX
                       : fc__os_monotonic_ns() + timeout_ms * 1000000;

@@ -104,7 +104,7 @@ int fc_watch_open(fc_cache *cache, fc_bytes key, uint64_t sequence, fc_watch **o
     if (!watch)
         return fc__fail(error, FC_E_NOMEM, "no memory for a watch");
     watch->cache = cache;
-    watch->hash = fc__hash_key(key);
+    watch->hash = fc__hash_key(cache, key);
     watch->sequence = sequence;
     watch->fork_generation = fc__fork_generation();
     watch->fd = fc__fd_event();

@@ -309,7 +309,7 @@ bool is_cold(fc_cache *cache, const char *key) {
 
 fc__reclaimed demote(fc_cache *cache, const char *key) {
     uint32_t slot;
-    fc__hash hash = fc__hash_key(fc_str(key));
+    fc__hash hash = fc__hash_key(cache, fc_str(key));
     uint64_t word = fc__index_find(cache, hash, &slot);
 
     if (!word)

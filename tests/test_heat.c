@@ -18,7 +18,7 @@ static fc_cache *open_clocked(void) {
 
 static fc__record *record_of(fc_cache *cache, const char *key) {
     uint32_t slot;
-    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+    uint64_t word = fc__index_find(cache, fc__hash_key(cache, fc_str(key)), &slot);
     assert_true(word != 0);
     return &cache->records[fc__word_record(word)];
 }

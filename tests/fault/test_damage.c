@@ -222,7 +222,7 @@ static void damaged_control_is_not_made_anew_under_others(void **state) {
 static void name_of(fc_cache *cache, const char *key, char out[24], int segment) {
     char name[16];
     uint32_t slot;
-    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+    uint64_t word = fc__index_find(cache, fc__hash_key(cache, fc_str(key)), &slot);
 
     assert_true(word != 0);
     fc__manifest_name(name, fc__word_record(word));
@@ -433,7 +433,7 @@ static void a_segment_of_a_wrong_length_does_not_upset_the_accounts(void **state
     assert_int_equal(ftruncate(fd, 64 << 20), 0);
     close(fd);
     uint32_t slot;
-    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str("key")), &slot);
+    uint64_t word = fc__index_find(cache, fc__hash_key(cache, fc_str("key")), &slot);
     assert_int_equal(fc__reclaim_record(cache, fc__word_record(word),
                                         fc__status(FC__LIVE, fc__word_generation(word)),
                                         FC__RECLAIM_EVICT, FC_MISS_EVICTED),

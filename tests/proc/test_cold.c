@@ -390,7 +390,7 @@ static void a_stopped_promoter_makes_others_busy_and_a_killed_one_is_replaced(vo
 
 static void cold_file_of(fc_cache *cache, const char *key, char path[4200]) {
     uint32_t slot;
-    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+    uint64_t word = fc__index_find(cache, fc__hash_key(cache, fc_str(key)), &slot);
     snprintf(path, 4200, "%s/cold/%06x", cache->settings.dir, fc__word_record(word));
 }
 

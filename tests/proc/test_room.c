@@ -249,7 +249,7 @@ static void fill_with_noise(fc_cache *cache, int count, int64_t rows) {
 
 static uint32_t flags_of(fc_cache *cache, const char *key) {
     uint32_t slot;
-    uint64_t word = fc__index_find(cache, fc__hash_key(fc_str(key)), &slot);
+    uint64_t word = fc__index_find(cache, fc__hash_key(cache, fc_str(key)), &slot);
     assert_true(word != 0);
     return atomic_load(&cache->records[fc__word_record(word)].flags);
 }
@@ -337,7 +337,7 @@ static void a_sample_of_a_frame_is_taken_once(void **state) {
     must_put(cache, keys[1], 4 * MIB_ROWS, 0);
     for (int i = 0; i < 2; i++) {
         uint32_t slot;
-        fc__hash hash = fc__hash_key(fc_str(keys[i]));
+        fc__hash hash = fc__hash_key(cache, fc_str(keys[i]));
         uint64_t word = fc__index_find(cache, hash, &slot);
         uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
         uint32_t number = fc__word_record(word);
