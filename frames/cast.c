@@ -3,6 +3,8 @@
  * compared with their neighbours as they are read. */
 #include "cast.h"
 
+#include "bounds.h"
+
 #include <stdio.h>
 
 #define MAX_VIEW_INLINE 12
@@ -140,7 +142,7 @@ static int pass(caster *c, const fc__column *in, range r, fc__column **out) {
     (*out)->offset = in->offset + r.first;
     (*out)->view.rows = r.rows;
     (*out)->view.nulls = part_nulls(in, r.rows);
-    return FC_OK;
+    return fc__check_each(in, r.first, r.rows, c->error);
 }
 
 static int cast_child(caster *c, const fc__column *child, const fc__field *wanted,
@@ -182,9 +184,10 @@ static int cast_bytes32(caster *c, const fc__column *in, const fc__field *wanted
                         fc__column **out) {
     const int64_t *offsets = in->view.offsets + r.first;
     int64_t base = offsets[r.lead], end = offsets[r.rows];
+    int64_t limit = in->view.offsets[in->view.rows];
     const void **buffers;
 
-    if (base < 0 || end < base)
+    if (base < 0 || end < base || end > limit)
         return backward(c);
     if (end - base > INT32_MAX)
         return too_long(c, in, wanted);
@@ -192,8 +195,7 @@ static int cast_bytes32(caster *c, const fc__column *in, const fc__field *wanted
     if (!*out)
         return no_memory(c);
     buffers[2] = (const char *)in->view.values + base;
-    return copy_offsets(c, offsets, r, base, in->view.offsets[in->view.rows], true,
-                        &buffers[1]);
+    return copy_offsets(c, offsets, r, base, limit, true, &buffers[1]);
 }
 
 typedef struct view { /* Arrow's: inlined up to 12 bytes, else a prefix and a place */

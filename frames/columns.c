@@ -1,4 +1,5 @@
 /* The columns of a frame: found by number or name, decoded once. */
+#include "bounds.h"
 #include "decode.h"
 
 #define LINEAR_COLUMNS 8 /* up to so many names are compared one by one */
@@ -56,6 +57,14 @@ static int find_slot(const fc_frame *frame, int64_t index, fc__slot **out,
                             (long long)frame->columns);
 }
 
+int fc__frame_heed(const fc_frame *frame, int status) {
+    const fc__frame_setup *setup = &frame->base->setup;
+
+    if (status == FC_E_CORRUPT && setup->source->damaged)
+        setup->source->damaged(setup->context);
+    return status;
+}
+
 static int base_column(const fc_frame *base, int64_t index, const fc__column **out,
                        fc_error *error) {
     fc__column *decoded;
@@ -64,9 +73,7 @@ static int base_column(const fc_frame *base, int64_t index, const fc__column **o
     int status = find_slot(base, index, &slot, error);
     if (status || (*out = atomic_load_explicit(slot, memory_order_acquire)))
         return status; /* the acquire pairs with the CAS in publish() */
-    status = fc__decode(&decoded, base, index, error);
-    if (status == FC_E_CORRUPT && base->setup.source->damaged)
-        base->setup.source->damaged(base->setup.context);
+    status = fc__frame_heed(base, fc__decode(&decoded, base, index, error));
     if (status)
         return status;
     *out = publish(slot, decoded);
@@ -92,6 +99,8 @@ int fc__frame_view(const fc_frame *frame, int64_t index, const fc__column **out,
     if (status || (*out = atomic_load_explicit(slot, memory_order_acquire)))
         return status;
     if ((status = fc__frame_whole(frame, index, &whole, error)) ||
+        (status = fc__frame_heed(
+             frame, fc__check_ends(whole, frame->first, frame->rows, error))) ||
         (status = fc__column_slice(&slice, whole, frame->first, frame->rows, error)))
         return status;
     *out = publish(slot, slice);

@@ -25,6 +25,7 @@ int fc__schema_copy(struct ArrowSchema *out, const struct ArrowSchema *schema,
 typedef struct fc__table_column {
     const fc__column *column;
     int64_t first; /* row of `column` that is row 0 of the table */
+    bool checked;  /* a cast has looked at each of its offsets */
 } fc__table_column;
 
 typedef struct fc__table {

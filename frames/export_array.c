@@ -1,4 +1,5 @@
 /* Exporting rows: an ArrowArray whose buffers are those of the frame. */
+#include "bounds.h"
 #include "cast.h"
 #include "export.h"
 
@@ -12,8 +13,11 @@ static int add_column(fc__table *table, const fc_frame *frame, int64_t index,
     int status = fc__frame_whole(frame, index, &out->column, error);
     if (status || !wanted)
         return status;
-    return fc__cast(&out->column, &out->first, out->column, &wanted->children[index],
-                    out->first, frame->rows, &table->arena, error);
+    const fc__column *whole = out->column;
+    status = fc__cast(&out->column, &out->first, whole, &wanted->children[index],
+                      out->first, frame->rows, &table->arena, error);
+    out->checked = out->column != whole;
+    return fc__frame_heed(frame, status);
 }
 
 int fc__table_new(fc__table **out, fc_frame *frame, const fc__field *wanted,
@@ -141,12 +145,29 @@ static batch *new_batch(fc__table *table) {
     return memory;
 }
 
+/* The rows that a consumer gets to see, and no others. */
+static int check_rows(const fc__table *table, int64_t first, int64_t rows,
+                      fc_error *error) {
+    for (int64_t i = 0; i < table->columns; i++) {
+        const fc__table_column *column = &table->column[i];
+        if (column->checked)
+            continue;
+        int status = fc__check_ends(column->column, column->first + first, rows, error);
+        if (status)
+            return fc__frame_heed(table->base, status);
+    }
+    return FC_OK;
+}
+
 int fc__table_array(struct ArrowArray *out, fc__table *table, int64_t first, int64_t rows,
                     fc_error *error) {
     static const void *no_validity[1];
-    batch *memory = new_batch(table);
 
     *out = (struct ArrowArray){0};
+    int status = check_rows(table, first, rows, error);
+    if (status)
+        return status;
+    batch *memory = new_batch(table);
     if (!memory)
         return fc__fail(error, FC_E_NOMEM, "out of memory to export %lld columns",
                         (long long)table->columns);

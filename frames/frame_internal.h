@@ -80,6 +80,8 @@ int fc__frame_view(const fc_frame *frame, int64_t index, const fc__column **out,
                    fc_error *error);
 int fc__frame_whole(const fc_frame *frame, int64_t index, const fc__column **out,
                     fc_error *error);
+/* Tells the source of an FC_E_CORRUPT; returns the status. */
+int fc__frame_heed(const fc_frame *frame, int status);
 /* FC_E_COLUMN: the frame has no column of this number. */
 int fc__frame_check_column(const fc_frame *frame, int64_t index, fc_error *error);
 void fc__frame_free_columns(fc_frame *frame);

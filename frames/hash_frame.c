@@ -29,7 +29,6 @@ int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
 /* By its columns; what does not hold is damage, as for any reader. */
 static int hash_columns(const fc_frame *frame, uint8_t out[FC__DIGEST_BYTES],
                         fc_error *error) {
-    const fc__frame_setup *setup = &frame->base->setup;
     struct ArrowSchema schema;
     struct ArrowArray array;
 
@@ -42,9 +41,8 @@ static int hash_columns(const fc_frame *frame, uint8_t out[FC__DIGEST_BYTES],
         status = fc_hash(&schema, &array, out, error);
         array.release(&array);
         if (status == FC_E_INVALID) {
-            if (setup->source->damaged)
-                setup->source->damaged(setup->context);
-            fc__fail_prefix(error, status = FC_E_CORRUPT, "the frame is damaged: ");
+            status = fc__frame_heed(frame, FC_E_CORRUPT);
+            fc__fail_prefix(error, status, "the frame is damaged: ");
         }
     }
     schema.release(&schema);

@@ -37,21 +37,22 @@ static int64_t find_run(const fc_column *ends, int64_t row) {
 
 /* ---- Moving pointers ---- */
 
-static const void *move(const void *pointer, int64_t bytes) {
-    return pointer ? (const char *)pointer + bytes : NULL;
+/* What is not there stays so: without a buffer, rows may be more than memory could hold. */
+static const void *move(const void *pointer, int64_t rows, int64_t bytes) {
+    return pointer ? (const char *)pointer + rows * bytes : NULL;
 }
 
 static void move_row(fc__column *out, int64_t first) {
     fc_column *view = &out->view;
 
-    view->validity = move(view->validity, first >> 3);
-    view->type_ids = move(view->type_ids, first);
-    view->offsets = move(view->offsets, first * 8);
-    view->offsets32 = move(view->offsets32, first * 4);
+    view->validity = move(view->validity, first >> 3, 1);
+    view->type_ids = move(view->type_ids, first, 1);
+    view->offsets = move(view->offsets, first, 8);
+    view->offsets32 = move(view->offsets32, first, 4);
     if (out->shape == FC__SHAPE_BITS)
-        view->values = move(view->values, first >> 3);
+        view->values = move(view->values, first >> 3, 1);
     if (out->shape == FC__SHAPE_FIXED)
-        view->values = move(view->values, first * view->width);
+        view->values = move(view->values, first, view->width);
     if (view->validity || out->shape == FC__SHAPE_BITS)
         view->bit = first & 7;
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "frames/frame_internal.h"
+#include "support_array.h"
 #include "support_frame.h"
 
 #define ROWS 100
@@ -262,6 +263,25 @@ static void a_slice_says_what_it_knows_of_nulls_and_range(void **state) {
     memory_release(memory);
 }
 
+/* A column of the null type has no buffer that its rows would have to fit. */
+static void a_slice_of_more_rows_than_memory_has_moves_no_pointer(void **state) {
+    (void)state;
+    const int64_t rows = (int64_t)1 << 62;
+    struct ArrowSchema *schema = schema_of("+s", "", 1, schema_of("n", "x", 0));
+    struct ArrowArray *array =
+        array_with(ARRAY(rows, NO_BUFFER), 1, array_new(rows, 0, NULL));
+    const struct ArrowArray *chunks[] = {array};
+    memory_frame *memory = memory_put(schema, chunks, 1, false);
+    fc_frame *part = slice(memory->frame, rows - 5, 10);
+
+    assert_int_equal(column_at(part, 0)->rows, 5);
+    assert_int_equal(column_at(part, 0)->nulls, 5);
+    fc_frame_release(part);
+    memory_release(memory);
+    array_free(array);
+    schema_free(schema);
+}
+
 static void children_of_a_slice_have_the_rows_of_the_slice_only(void **state) {
     (void)state;
     memory_frame *memory = everything(ROWS, false);
@@ -434,6 +454,7 @@ int main(void) {
         TEST(zero_columns_may_have_rows),
         TEST(a_slice_of_every_type_shows_its_rows),
         TEST(a_slice_says_what_it_knows_of_nulls_and_range),
+        TEST(a_slice_of_more_rows_than_memory_has_moves_no_pointer),
         TEST(children_of_a_slice_have_the_rows_of_the_slice_only),
         TEST(selections_and_slices_compose_in_any_order),
         TEST(a_column_may_be_selected_twice_and_is_then_no_name),

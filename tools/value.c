@@ -177,7 +177,7 @@ static void read_code(cell_value *out, const fc_column *column, int64_t row) {
     if (code < 0 || code >= column->dictionary->rows)
         code = (int64_t)unsigned_at(column, row, column->width);
     if (code < 0 || code >= column->dictionary->rows)
-        out->kind = VALUE_NULL;
+        out->kind = VALUE_DAMAGED;
     else
         read_value(out, column->dictionary, code);
 }
@@ -185,6 +185,16 @@ static void read_code(cell_value *out, const fc_column *column, int64_t row) {
 static void set_bytes(cell_value *out, value_kind kind, fc_bytes bytes) {
     out->kind = kind;
     out->bytes = bytes;
+}
+
+/* A frame is shown whether it was verified or not. */
+static void set_text(cell_value *out, value_kind kind, const fc_column *column,
+                     int64_t row) {
+    const int64_t *at = column->offsets + row;
+    if (at[0] < 0 || at[1] < at[0] || at[1] > column->offsets[column->rows])
+        out->kind = VALUE_DAMAGED;
+    else
+        set_bytes(out, kind, fc_bytes_at(column, row));
 }
 
 static void read_present(cell_value *out, const fc_column *column, int64_t row) {
@@ -236,10 +246,10 @@ static void read_present(cell_value *out, const fc_column *column, int64_t row) 
         set_duration(out, column, row);
         break;
     case FC_TYPE_STRING:
-        set_bytes(out, VALUE_STRING, fc_bytes_at(column, row));
+        set_text(out, VALUE_STRING, column, row);
         break;
     case FC_TYPE_BINARY:
-        set_bytes(out, VALUE_BINARY, fc_bytes_at(column, row));
+        set_text(out, VALUE_BINARY, column, row);
         break;
     case FC_TYPE_FIXED_BINARY:
         set_bytes(out, VALUE_BINARY,
@@ -317,6 +327,8 @@ char *value_line(const cell_value *value) {
         return escape(value->bytes, 32);
     case VALUE_BINARY:
         return hex_line(value->bytes);
+    case VALUE_DAMAGED:
+        return copy("(damaged)");
     default:
         return copy("...");
     }

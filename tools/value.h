@@ -13,7 +13,8 @@ typedef enum value_kind {
     VALUE_TEXT,   /* text: dates, times, durations, decimals */
     VALUE_STRING, /* bytes, UTF-8 */
     VALUE_BINARY, /* bytes */
-    VALUE_NESTED  /* not shown */
+    VALUE_NESTED, /* not shown */
+    VALUE_DAMAGED /* outside of what its column has */
 } value_kind;
 
 typedef struct cell_value {

@@ -412,6 +412,112 @@ static void missing_or_short_segment_is_corrupt_and_no_signal(void **state) {
     }
 }
 
+/* ---- Offsets ---- */
+
+#define TEXTS 100
+
+static void leave_schema(struct ArrowSchema *schema) {
+    schema->release = NULL;
+}
+
+static void leave_array(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+/* A column of strings of 8 bytes, small enough for the manifest file; its middle offset has
+ * a bit flipped in the file, which no checksum covers. */
+static void put_damaged_texts(fc_cache *cache, int bit) {
+    int64_t offsets[TEXTS + 1];
+    char text[TEXTS * 8], file[8192];
+    struct ArrowSchema texts = {.format = "U", .name = "s", .release = leave_schema};
+    struct ArrowSchema *columns = &texts;
+    struct ArrowSchema schema = {.format = "+s",
+                                 .name = "",
+                                 .n_children = 1,
+                                 .children = &columns,
+                                 .release = leave_schema};
+    const void *buffers[] = {NULL, offsets, text}, *none[] = {NULL};
+    struct ArrowArray values = {
+        .length = TEXTS, .n_buffers = 3, .buffers = buffers, .release = leave_array};
+    struct ArrowArray *children = &values;
+    struct ArrowArray array = {.length = TEXTS,
+                               .n_buffers = 1,
+                               .buffers = none,
+                               .n_children = 1,
+                               .children = &children,
+                               .release = leave_array};
+
+    for (int i = 0; i <= TEXTS; i++)
+        offsets[i] = i * 8;
+    memset(text, 'x', sizeof text);
+    assert_int_equal(fc_put(cache, fc_str("key"), &schema, &array, NULL, NULL, NULL), 0);
+    int fd = open_frame_file(cache, "key", -1);
+    ssize_t bytes = pread(fd, file, sizeof file, 0), at = 0;
+    while (at + (ssize_t)sizeof offsets <= bytes &&
+           memcmp(file + at, offsets, sizeof offsets) != 0)
+        at += 8;
+    int64_t damaged = offsets[TEXTS / 2] ^ (int64_t)((uint64_t)1 << bit);
+    assert_int_equal(pwrite(fd, &damaged, 8, at + TEXTS / 2 * 8), 8);
+    close(fd);
+}
+
+static int put_again(fc_cache *cache, fc_frame *part, const char *format,
+                     fc_error *error) {
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+
+    assert_int_equal(fc_frame_export_schema(part, &schema, NULL), 0);
+    schema.children[0]->format = format;
+    int status = fc_frame_export_array(part, &schema, &array, error);
+    if (!status) {
+        status = fc_put(cache, fc_str("copy"), &schema, &array, NULL, NULL, error);
+        array.release(&array);
+    }
+    schema.release(&schema);
+    return status;
+}
+
+/* Half of the rows, up to the damage or from it. */
+static int reach(fc_cache *cache, fc_frame *frame, int64_t first, int way,
+                 fc_error *error) {
+    const fc_column *column;
+    uint8_t digest[16];
+    fc_frame *part;
+
+    assert_int_equal(fc_frame_slice(frame, first, TEXTS / 2, &part, NULL), 0);
+    int status = way == 0   ? fc_frame_hash(part, digest, error)
+                 : way == 1 ? fc_frame_column(part, "s", FC_TYPE_STRING, &column, error)
+                 : way == 2 ? put_again(cache, part, "U", error)
+                 : way == 3 ? put_again(cache, part, "u", error)
+                            : put_again(cache, part, "vu", error);
+    fc_frame_release(part);
+    return status;
+}
+
+static void a_slice_that_ends_at_a_damaged_offset_is_corrupt_however_reached(
+    void **state) {
+    static const int bits[] = {12, 40, 63};
+    fc_cache *cache = open_in(private_dir_again());
+    fc_error error;
+    fc_frame *frame;
+    (void)state;
+
+    for (int way = 0; way < 5; way++)
+        for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
+            for (int64_t first = 0; first < TEXTS; first += TEXTS / 2) {
+                put_damaged_texts(cache, bits[i]);
+                assert_int_equal(fc_get(cache, fc_str("key"), 0, &frame, NULL), 0);
+                int status = reach(cache, frame, first, way, &error);
+                if (status != FC_E_CORRUPT)
+                    fail_msg("way %d, bit %d, from %d: %s", way, bits[i], (int)first,
+                             fc_error_name(status));
+                fc_frame_release(frame);
+                must_miss(cache, "key", FC_MISS_CORRUPT);
+            }
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 /* ---- Verify finds what is wrong ---- */
 
 static int any_error(void *context, const fc_finding *finding) {
@@ -543,6 +649,7 @@ int main(void) {
         cmocka_unit_test(missing_manifest_is_found_out),
         cmocka_unit_test(a_segment_of_a_wrong_length_does_not_upset_the_accounts),
         cmocka_unit_test(missing_or_short_segment_is_corrupt_and_no_signal),
+        cmocka_unit_test(a_slice_that_ends_at_a_damaged_offset_is_corrupt_however_reached),
         cmocka_unit_test(verify_finds_orphans_wrong_charges_and_changed_data),
         cmocka_unit_test(removed_directory_closes_the_cache_for_who_has_it),
     };

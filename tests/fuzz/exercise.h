@@ -88,8 +88,26 @@ static void touch_slices(fc_frame *frame) {
         if (fc_frame_slice(frame, firsts[i], i % 2 ? 7 : INT64_MAX, &part, NULL))
             continue;
         touch_columns(part);
+        if (i == 1) { /* all columns at once */
+            uint8_t digest[16];
+            fc_frame_hash(part, digest, NULL);
+        }
         fc_frame_release(part);
     }
+}
+
+/* What a put, or a hash, of an export follows. */
+static void take_in(const struct ArrowSchema *schema, const struct ArrowArray *array) {
+    uint8_t digest[16];
+    fc__plan *plan;
+
+    fc_hash(schema, array, digest, NULL);
+    if (fc__plan_arrow(&plan, schema, &array, 1, 0, NULL))
+        return;
+    memory_frame *copy = memory_new();
+    memory_write(copy, plan);
+    fc__plan_free(plan);
+    memory_release(copy);
 }
 
 static void touch_stream(fc_frame *frame, const struct ArrowSchema *requested,
@@ -101,11 +119,14 @@ static void touch_stream(fc_frame *frame, const struct ArrowSchema *requested,
 
     if (fc_frame_export_stream(frame, requested, batch_rows, &stream, &error))
         return;
-    if (!stream.get_schema(&stream, &schema))
-        schema.release(&schema);
+    if (stream.get_schema(&stream, &schema))
+        abort();
     for (int batch = 0; batch < 5 && !stream.get_next(&stream, &array) && array.release;
-         batch++)
+         batch++) {
+        take_in(&schema, &array);
         array.release(&array);
+    }
+    schema.release(&schema);
     stream.release(&stream);
 }
 
@@ -130,13 +151,17 @@ static void touch_one(fc_frame *frame, int64_t index) {
     if (fc_frame_select(frame, &index, 1, &one, NULL))
         return;
     touch_stream(one, NULL, 0);
+    touch_stream(one, NULL, 10);
     for (int views = 0; views < 2; views++) {
         if (fc_frame_export_schema(one, &schema, NULL))
             continue;
         change_stored(&schema, views);
         touch_stream(one, &schema, 10);
         if (!fc_frame_slice(one, fc__frame_rows(one) / 2, 5, &part, NULL)) {
+            uint8_t digest[16];
+            touch_stream(part, NULL, 0);
             touch_stream(part, &schema, 0);
+            fc_frame_hash(part, digest, NULL);
             fc_frame_release(part);
         }
         schema.release(&schema);
@@ -150,7 +175,6 @@ static int exercise_frame(fc_frame *frame, int64_t only) {
 
     touch_columns(frame);
     touch_slices(frame);
-    touch_stream(frame, NULL, 0);
     for (int64_t i = 0; i < columns && i < 40; i++)
         if (only < 0 || i == only)
             touch_one(frame, i);

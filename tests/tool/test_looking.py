@@ -2,7 +2,9 @@
 
 import base64
 import datetime
+import struct
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import framecache
@@ -235,6 +237,21 @@ def test_show_tells_the_least_and_the_greatest_where_they_are_known(
         if line.startswith("small ")
     ]
     assert line.split() == ["small", "INT8", "c", "1", "-1", "2"]
+
+
+def test_show_says_where_a_frame_is_damaged(
+    cache: framecache.Cache, cache_dir: Path, tool: Tool, ask: Any
+) -> None:
+    cache.put("k", pa.table({"s": pa.array(["abc"] * 100), "t": pa.array(["x"] * 100)}))
+    cache.close()
+    offsets = struct.pack("<101q", *range(0, 303, 3))
+    (path,) = (p for p in (cache_dir / "frames").iterdir() if p.is_file())
+    data = path.read_bytes()
+    at = data.index(offsets) + 8 * 2
+    path.write_bytes(data[:at] + struct.pack("<q", 1 << 40) + data[at + 8 :])
+    rows = ask("show", "k", "--rows", "4")["first_rows"]["rows"]
+    assert rows == [["abc", "x"], [None, "x"], [None, "x"], ["abc", "x"]]
+    assert tool("show", "k").stdout.count("(damaged)") == 2
 
 
 def test_show_prints_as_many_rows_as_asked(
