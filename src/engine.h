@@ -33,9 +33,12 @@ typedef struct fc__handle {
     fc_cache *cache;
     _Atomic(fc_bytes *) tags; /* made when first asked for */
     struct fc__handle *base; /* a private copy keeps the lease of its base */
+    const void *map; /* of the manifest's file: the lease, and inline data */
+    uint64_t map_bytes;
+    const void *private_map; /* inline data of a private copy */
+    /* From the envelope to the end of the body, in memory of the handle's own: what was checked
+     * is what is used, whatever is stored to the file. A private copy has that of its base. */
     const fc__manifest *manifest;
-    uint64_t manifest_bytes;
-    const void *private_manifest; /* inline data of a private copy */
     uint32_t segment_count;
     uint32_t key_bytes;
     uint8_t *key;
@@ -374,8 +377,12 @@ typedef struct fc__table_stats {
     uint64_t frames, bytes, idle_frames, idle_bytes, private_bytes, hits;
 } fc__table_stats;
 void fc__table_stat(fc_cache *cache, fc__table_stats *out);
+/* With room for `head_bytes` of a manifest, at fc__handle_head(). */
 fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
-                           fc_bytes key, uint32_t segment_count);
+                           fc_bytes key, uint32_t segment_count, size_t head_bytes);
+static inline void *fc__handle_head(fc__handle *handle) {
+    return &handle->segments[handle->segment_count];
+}
 void fc__handle_unmap(fc__handle *handle);
 
 /* ---- lease.c: mapping a frame ---- */

@@ -14,8 +14,7 @@ static const uint64_t *lengths(const fc__handle *handle) {
 }
 
 static const void *inline_data(const fc__handle *handle) {
-    const char *base = handle->private_manifest ? handle->private_manifest
-                                                : (const void *)handle->manifest;
+    const char *base = handle->private_map ? handle->private_map : handle->map;
     return base + handle->manifest->data_offset;
 }
 
@@ -134,12 +133,12 @@ void fc__handle_unmap(fc__handle *handle) {
             count++;
         }
     }
-    if (handle->private_manifest) {
-        fc__os_unmap(handle->private_manifest, handle->manifest_bytes);
+    if (handle->private_map) {
+        fc__os_unmap(handle->private_map, handle->map_bytes);
         count++;
     }
     if (!handle->base) {
-        fc__os_unmap(handle->manifest, handle->manifest_bytes);
+        fc__os_unmap(handle->map, handle->map_bytes);
         count++;
     }
     atomic_fetch_sub(&handle->cache->mappings, count);
@@ -152,13 +151,13 @@ static int map_private_manifest(fc__handle *handle) {
     fc__gate_enter();
     int fd = fc__os_open(handle->cache->frames, name, O_RDONLY, 0);
     if (fd >= 0) {
-        handle->private_manifest = fc__os_map(fd, handle->manifest_bytes, FC__MAP_PRIVATE);
+        handle->private_map = fc__os_map(fd, handle->map_bytes, FC__MAP_PRIVATE);
         fc__os_close(fd);
     }
     int sys_errno = errno;
     fc__gate_leave();
     errno = sys_errno;
-    if (!handle->private_manifest)
+    if (!handle->private_map)
         return -1;
     atomic_fetch_add(&handle->cache->mappings, 1);
     return 0;
@@ -168,12 +167,13 @@ int fc__handle_private(fc__handle *handle, fc__handle **out, fc_error *error) {
     fc_bytes key = {handle->key, handle->key_bytes};
     fc__handle *base = handle->base ? handle->base : handle;
     fc__handle *copy = fc__handle_new(handle->cache, handle->hash, handle->word,
-                                      handle->slot, key, handle->segment_count);
+                                      handle->slot, key, handle->segment_count, 0);
     *out = NULL;
     if (!copy)
         return fc__fail(error, FC_E_NOMEM, "no memory for a private frame");
     copy->manifest = base->manifest;
-    copy->manifest_bytes = base->manifest_bytes;
+    copy->map = base->map;
+    copy->map_bytes = base->map_bytes;
     copy->base = base;
     fc__handle_retain(base);
     int status = 0;
@@ -205,8 +205,8 @@ void fc__private_forget(fc__handle *handle) {
 
 static uint64_t private_bytes(const fc__handle *handle) {
     uint64_t bytes = 0;
-    if (handle->private_manifest)
-        bytes += fc__os_private_bytes(handle->private_manifest, handle->manifest_bytes);
+    if (handle->private_map)
+        bytes += fc__os_private_bytes(handle->private_map, handle->map_bytes);
     for (uint32_t i = 0; i < handle->segment_count; i++) {
         const void *map = atomic_load(&handle->segments[i]);
         if (map)
@@ -253,7 +253,7 @@ bool fc__handle_has(const fc__handle *handle, const void *start, uint64_t bytes,
 }
 
 uint64_t fc__handle_bytes(const fc__handle *handle) {
-    uint64_t bytes = handle->base ? 0 : handle->manifest_bytes;
+    uint64_t bytes = handle->base ? 0 : handle->map_bytes;
     for (uint32_t i = 0; i < handle->segment_count; i++)
         if (atomic_load_explicit(&handle->segments[i], memory_order_relaxed))
             bytes += lengths(handle)[i];

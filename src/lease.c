@@ -1,6 +1,7 @@
-/* Mapping a frame: open the manifest, lease it, map it, close. The mapping keeps the open
- * file description and so the lease, until it is unmapped or the process dies; it costs no
- * descriptor. What the index said is checked again under the lease. */
+/* Mapping a frame: open the manifest, lease it, map it, close. The mapping keeps the open file
+ * description and so the lease, until it is unmapped or the process dies; it costs no
+ * descriptor. What the index said is checked again under the lease, and all that the manifest
+ * says is taken from one copy of it: a stray store may change the file at any time. */
 #include "engine.h"
 
 #include <errno.h>
@@ -39,17 +40,22 @@ static bool is_envelope(const fc__manifest *m) {
            m->key_bytes <= FC__KEY_BYTES && m->tag_count <= FC__MAX_TAGS;
 }
 
-bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
-    return bytes >= sizeof *m && is_envelope(m) && m->committed <= 1 &&
-           m->segment_count <= FC__MAX_SEGMENTS && m->segments_offset % 8 == 0 &&
-           m->segments_offset >= sizeof *m + m->key_bytes &&
+/* What a copy of it has to have room for. */
+static bool fits(const fc__manifest *m, uint64_t bytes) {
+    return m->segment_count <= FC__MAX_SEGMENTS &&
            within(m->segments_offset, m->segment_count * 8ull, bytes) &&
+           within(m->body_offset, m->body_bytes, bytes) && covered_end(m) >= sizeof *m;
+}
+
+bool fc__manifest_valid(const fc__manifest *m, uint64_t bytes) {
+    return bytes >= sizeof *m && is_envelope(m) && m->committed <= 1 && fits(m, bytes) &&
+           m->segments_offset % 8 == 0 &&
+           m->segments_offset >= sizeof *m + m->key_bytes &&
+           m->body_offset >= m->segments_offset + m->segment_count * 8ull &&
            fc__tags_read((const uint8_t *)(m + 1) + m->key_bytes,
                          m->segments_offset - sizeof *m - m->key_bytes, m->tag_count,
                          NULL) &&
-           m->body_offset % 8 == 0 &&
-           m->body_offset >= m->segments_offset + m->segment_count * 8ull &&
-           within(m->body_offset, m->body_bytes, bytes) && m->data_offset % 64 == 0 &&
+           m->body_offset % 8 == 0 && m->data_offset % 64 == 0 &&
            m->data_offset >= covered_end(m) && within(m->data_offset, m->data_bytes, bytes) &&
            m->checksum == fc__manifest_checksum(m);
 }
@@ -68,23 +74,58 @@ static int out_of(int sys_errno) {
                                                        : FC_E_SYSTEM;
 }
 
-/* What the mapped bytes are: 0, FC_E_BUSY (another frame's), FC_E_CORRUPT, or FC_E_MISS
- * for a key of the same hash. A half-written manifest of a dead writer is no damage: no
- * slot holds its word. */
+/* One that does not hold: FC_E_CORRUPT, or FC_E_BUSY (another frame's). A half-written
+ * manifest of a dead writer is no damage: no slot holds its word. */
+static int damage_of(const fc_cache *cache, const fc__manifest *m, uint64_t word,
+                     uint32_t slot) {
+    return fc__slot(cache, slot) == word && is_frame_of(cache, m, word) ? FC_E_CORRUPT
+                                                                        : FC_E_BUSY;
+}
+
+/* What a copy of a manifest is, of which all that fits() asks for is there: 0, as damage_of(),
+ * or FC_E_MISS for a key of the same hash. */
 static int judge(const fc_cache *cache, const fc__manifest *m, uint64_t bytes, uint64_t word,
                  uint32_t slot, fc_bytes key) {
     if (!fc__manifest_valid(m, bytes) || !is_frame_of(cache, m, word))
-        return fc__slot(cache, slot) == word && bytes >= sizeof *m &&
-                       is_frame_of(cache, m, word)
-                   ? FC_E_CORRUPT
-                   : FC_E_BUSY;
+        return damage_of(cache, m, word, slot);
     if (m->key_bytes != key.size || memcmp(m + 1, key.data, key.size))
         return FC_E_MISS;
     return 0;
 }
 
+static void free_new(fc__handle *handle) {
+    fc_cache *cache = handle->cache;
+    fc__free(handle);
+    fc__cache_unref(cache);
+}
+
+/* A handle with its own copy of the manifest up to the end of the body, judged. Envelope first,
+ * which says what the copy has to have room for. */
+static int copy_head(fc_cache *cache, const void *map, uint64_t bytes, fc__hash hash,
+                     uint64_t word, uint32_t slot, fc_bytes key, fc__handle **out) {
+    fc__manifest start;
+    memcpy(&start, map, sizeof start);
+    if (!is_envelope(&start) || !fits(&start, bytes))
+        return damage_of(cache, &start, word, slot);
+    uint64_t head = covered_end(&start);
+    uint32_t files = start.flags & FC__MANIFEST_INLINE ? 0 : start.segment_count;
+    fc__handle *handle = fc__handle_new(cache, hash, word, slot, key, files, head);
+    if (!handle)
+        return FC_E_NOMEM;
+    fc__manifest *m = fc__handle_head(handle);
+    memcpy(m, &start, sizeof start);
+    memcpy(m + 1, (const fc__manifest *)map + 1, head - sizeof start);
+    int status = judge(cache, m, bytes, word, slot, key);
+    handle->manifest = m;
+    *out = handle;
+    if (status)
+        free_new(handle);
+    return status;
+}
+
 int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
                   uint32_t slot, fc_bytes key, fc__handle **out) {
+    fc__handle *handle;
     struct stat info;
     *out = NULL;
     if (fc__os_stat(manifest, &info) < 0)
@@ -92,26 +133,21 @@ int fc__lease_map(fc_cache *cache, int manifest, fc__hash hash, uint64_t word,
     uint64_t bytes = (uint64_t)info.st_size;
     if (bytes < sizeof(fc__manifest))
         return FC_E_BUSY;
-    fc__manifest *m = fc__os_map(manifest, bytes,
-                                 bytes <= 65536 ? FC__MAP_READ_ALL : FC__MAP_READ);
-    if (!m)
+    void *map = fc__os_map(manifest, bytes, bytes <= 65536 ? FC__MAP_READ_ALL : FC__MAP_READ);
+    if (!map)
         return out_of(errno);
-    int status = judge(cache, m, bytes, word, slot, key);
-    uint32_t files = m->flags & FC__MANIFEST_INLINE ? 0 : m->segment_count;
-    fc__handle *handle =
-        status ? NULL : fc__handle_new(cache, hash, word, slot, key, files);
-    if (!handle) {
-        fc__os_unmap(m, bytes);
-        return status ? status : FC_E_NOMEM;
+    int status = copy_head(cache, map, bytes, hash, word, slot, key, &handle);
+    if (status) {
+        fc__os_unmap(map, bytes);
+        return status;
     }
-    handle->manifest = m;
-    handle->manifest_bytes = bytes;
+    handle->map = map;
+    handle->map_bytes = bytes;
     atomic_fetch_add(&cache->mappings, 1);
     status = fc__handle_open_frame(handle);
     if (status) {
         fc__handle_unmap(handle);
-        fc__free(handle);
-        fc__cache_unref(cache);
+        free_new(handle);
         return status;
     }
     *out = handle;
@@ -306,7 +342,7 @@ int fc__verify_lease(fc_cache *cache, fc__hash hash, fc_bytes key, uint64_t word
     int saved = errno;
     if (!status) { /* in no table, so that a child could not know of its lease */
         (*out)->inspected = true;
-        fc__os_not_in_children((*out)->manifest, (*out)->manifest_bytes);
+        fc__os_not_in_children((*out)->map, (*out)->map_bytes);
     }
     fc__gate_leave();
     errno = saved;

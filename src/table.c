@@ -376,12 +376,12 @@ void fc__table_stat(fc_cache *cache, fc__table_stats *out) {
 }
 
 fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t slot,
-                           fc_bytes key, uint32_t segment_count) {
-    size_t head = sizeof(fc__handle) + segment_count * sizeof(_Atomic(void *));
-    fc__handle *handle = fc__malloc(head + key.size);
+                           fc_bytes key, uint32_t segment_count, size_t head_bytes) {
+    size_t fixed = sizeof(fc__handle) + segment_count * sizeof(_Atomic(void *));
+    fc__handle *handle = fc__malloc(fixed + head_bytes + key.size);
     if (!handle)
         return NULL;
-    memset(handle, 0, head);
+    memset(handle, 0, fixed);
     handle->hash = hash;
     handle->word = word;
     handle->slot = slot;
@@ -390,7 +390,7 @@ fc__handle *fc__handle_new(fc_cache *cache, fc__hash hash, uint64_t word, uint32
     handle->cache = cache;
     handle->segment_count = segment_count;
     handle->key_bytes = (uint32_t)key.size;
-    handle->key = (uint8_t *)handle + head;
+    handle->key = (uint8_t *)handle + fixed + head_bytes;
     memcpy(handle->key, key.data, key.size);
     fc__cache_retain(cache);
     return handle;

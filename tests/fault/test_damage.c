@@ -5,6 +5,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -326,6 +328,85 @@ static void a_walk_over_a_damaged_envelope_skips_it(void **state) {
     }
 }
 
+/* A thread stores another number into the file, again and again. */
+typedef struct flicker {
+    _Atomic uint32_t *place;
+    uint32_t values[2];
+    _Atomic bool stop;
+} flicker;
+
+static void *flicker_main(void *context) {
+    flicker *f = context;
+    for (int i = 0; !atomic_load(&f->stop); i++) {
+        atomic_store(f->place, f->values[i & 1]);
+        for (volatile int wait = 0; wait < 60; wait++)
+            ;
+    }
+    return NULL;
+}
+
+/* What is wrong is told, and nothing is read but what was checked; whatever was mapped before
+ * the first store is as it was. */
+static void read_beside_stores_to(fc_cache *cache, fc_frame *frame, size_t at, uint32_t other) {
+    const fc__handle *handle = fc__frame_context(frame);
+    fc__handle *again = NULL;
+    const fc_column *column;
+    pthread_t thread;
+    bool held;
+    int fd = open_frame_file(cache, "key", -1);
+    char *file =
+        mmap(NULL, handle->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(file != MAP_FAILED);
+    close(fd);
+    flicker f = {.place = (_Atomic uint32_t *)(file + at)};
+    f.values[0] = *f.place;
+    f.values[1] = other;
+    pthread_create(&thread, NULL, flicker_main, &f);
+    for (int i = 0; i < 3000; i++) {
+        fc_frame *view;
+        assert_int_equal(fc_frame_private(frame, &view, NULL), 0);
+        assert_int_equal(fc_frame_column_at(view, 0, &column, NULL), 0);
+        fc_frame_release(view);
+        int status = fc__verify_lease(cache, handle->hash, fc_str("key"), handle->word,
+                                      handle->slot, &again, &held);
+        assert_true(!status || status == FC_E_CORRUPT || status == FC_E_BUSY);
+        if (!status)
+            assert_true(are_numbers(again->frame, 3, 1));
+        if (!status)
+            fc__handle_release(again);
+    }
+    atomic_store(&f.stop, true);
+    pthread_join(thread, NULL);
+    atomic_store(f.place, f.values[0]);
+    munmap(file, handle->map_bytes);
+    assert_true(are_numbers(frame, 3, 1));
+}
+
+static void a_manifest_that_changes_while_it_is_read_misleads_nobody(void **state) {
+    static const size_t envelope[] = {
+        offsetof(fc__manifest, key_bytes),       offsetof(fc__manifest, segment_count),
+        offsetof(fc__manifest, tag_count),       offsetof(fc__manifest, segments_offset),
+        offsetof(fc__manifest, body_offset),     offsetof(fc__manifest, body_bytes),
+        offsetof(fc__manifest, data_offset),     offsetof(fc__manifest, data_bytes)};
+    static const size_t body[] = {/* of the header; then of the root and of its first column */
+                                  24, 28, 32, 36, 40, 44, 48, 56, 72 + 32, 72 + 36,
+                                  72 + 88, 72 + 88 + 4, 72 + 88 + 32, 72 + 88 + 36,
+                                  72 + 88 + 40, 72 + 88 + 44, 72 + 88 + 48, 72 + 88 + 56};
+    fc_cache *cache = open_in(private_dir_again());
+    (void)state;
+
+    must_put(cache, "key", 3, 1);
+    fc_frame *frame = must_get(cache, "key", 3, 1);
+    const fc__manifest *m = ((fc__handle *)fc__frame_context(frame))->manifest;
+    for (size_t i = 0; i < sizeof envelope / sizeof *envelope; i++)
+        read_beside_stores_to(cache, frame, envelope[i], 0x7fffff);
+    for (size_t i = 0; i < sizeof body / sizeof *body; i++)
+        read_beside_stores_to(cache, frame, (size_t)m->body_offset + body[i], 40);
+    fc_frame_release(frame);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 static void frame_marked_dead_is_never_served(void **state) {
     fc_cache *cache = open_in(private_dir_again());
     uint32_t mark = 1;
@@ -644,6 +725,7 @@ int main(void) {
         cmocka_unit_test(every_flipped_byte_of_a_manifest_is_found_out),
         cmocka_unit_test(every_flipped_byte_of_a_big_frames_manifest_is_found_out),
         cmocka_unit_test(a_walk_over_a_damaged_envelope_skips_it),
+        cmocka_unit_test(a_manifest_that_changes_while_it_is_read_misleads_nobody),
         cmocka_unit_test(frame_marked_dead_is_never_served),
         cmocka_unit_test(truncated_manifest_is_found_out),
         cmocka_unit_test(missing_manifest_is_found_out),
