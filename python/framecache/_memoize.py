@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import _keys
+from . import _keys, _place
 from ._errors import key_text
 from ._flight import Counts, Policy
 from ._lazy import lazily
+from ._settings import tag_bytes
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,19 +28,13 @@ _PREFIX_BYTES = 200  # longer names are hashed: they stand in tags too, of 255 b
 
 
 def function_name(function: Any) -> str:
-    """The same in every process; scripts are told apart by their file."""
+    """Its file and its name: the same in every process, and of no other program."""
     while isinstance(function, functools.partial):
         function = function.func
-    module = getattr(function, "__module__", None) or "?"
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    if module in ("__main__", "__mp_main__"):  # the same file in a spawned child
-        path = getattr(sys.modules.get(module), "__file__", None)
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        path = path or (code.co_filename if code else "")
-        module = f"__main__[{_absolute(path)}]"
-    text = f"{module}.{name}"
-    if len(text.encode()) > _PREFIX_BYTES:
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    text = f"{_place.of_function(function)}:{name}"
+    if len(raw := text.encode("utf-8", "surrogateescape")) > _PREFIX_BYTES:
+        digest = hashlib.blake2b(raw, digest_size=16).hexdigest()
         text = f"{name[:64].encode().decode('ascii', 'replace')}~{digest}"
     return text
 
@@ -84,7 +78,8 @@ def _feed_function(hash: Any, function: Any) -> None:
     if state is None or isinstance(state, types.ModuleType):
         return None
     if isinstance(state, type):  # of a class method
-        hash.update(f"{state.__module__}.{state.__qualname__}".encode())
+        whose = f"{_place.of_function(state)}:{state.__qualname__}"
+        hash.update(whose.encode("utf-8", "surrogateescape"))
     else:
         hash.update(_keys.digest(state, f"a {type(function).__qualname__} of an object"))
 
@@ -105,12 +100,6 @@ def identity(function: Any, careful: bool = True) -> str:
                 "memoize a function, or say by version= which one it is"
             ) from None
     return f"{function_name(function)}#{hash.hexdigest()}"
-
-
-def _absolute(path: str) -> str:
-    import os
-
-    return os.path.realpath(path) if path and not path.startswith("<") else path
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -153,7 +142,7 @@ class Memoized:
         if version is not None:
             self._prefix += f"@{version}"
         self._tag = f"memoize:{function_name(function)}"
-        self._policy = policy._replace(tags=(*policy.tags, self._tag.encode()))
+        self._policy = policy._replace(tags=(*policy.tags, *tag_bytes([self._tag])))
         self._counts = Counts()
 
     __wrapped__: Callable[..., Any]

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _values
+from . import _place, _values
 from ._cache import Cache
 from ._errors import (
     BudgetError,
@@ -71,6 +71,10 @@ class FrameCache(BaseCache):
         Seconds, where `set` gives none; 0 never expires.
     key_prefix : str or callable
         Stands before every key. `clear` and `threshold` are about the keys that have it.
+    namespace : str, optional
+        Stands before the prefix: the same in two programs, they share what they set.
+        Flask-Caching gives each application one of its own, made of its root path and its
+        name; without an application there is none.
     allow_pickle : bool
         Pickle what `Cache.put_value` refuses, in a directory of one's own only.
     **kwargs
@@ -97,6 +101,10 @@ class FrameCache(BaseCache):
         self._cache = Cache(cache_dir, **settings)
         self._threshold = threshold
         self._key_prefix: str | Callable[[], str] = kwargs.get("key_prefix") or ""
+        namespace = kwargs.get("namespace") or ""
+        if not isinstance(namespace, str):
+            raise TypeError(f"namespace={namespace!r}: a name is text")
+        self._namespace = f"{namespace}:" if namespace else ""
         self._allow_pickle = bool(kwargs.get("allow_pickle", False))
         self._room = 0  # so many sets cannot pass the threshold
 
@@ -112,7 +120,7 @@ class FrameCache(BaseCache):
         app : flask.Flask
         config : mapping
             Of Flask: ``CACHE_DIR``, ``CACHE_THRESHOLD``, ``CACHE_DEFAULT_TIMEOUT``,
-            ``CACHE_KEY_PREFIX``.
+            ``CACHE_KEY_PREFIX``, ``CACHE_NAMESPACE``.
         args, kwargs
             ``CACHE_ARGS`` and ``CACHE_OPTIONS``.
 
@@ -122,6 +130,10 @@ class FrameCache(BaseCache):
         """
         options = dict(kwargs)
         options.setdefault("key_prefix", config.get("CACHE_KEY_PREFIX"))
+        if options.get("namespace") is None:
+            options["namespace"] = config.get("CACHE_NAMESPACE")
+        if options["namespace"] is None:
+            options["namespace"] = _place.of_application(app.import_name, app.root_path)
         positional = dict(
             zip(("cache_dir", "threshold", "default_timeout"), args, strict=False)
         )
@@ -145,7 +157,7 @@ class FrameCache(BaseCache):
 
     def _prefix(self) -> str:
         prefix = self._key_prefix
-        return f"flask:{prefix() if callable(prefix) else prefix}"
+        return f"flask:{self._namespace}{prefix() if callable(prefix) else prefix}"
 
     def _key(self, key: str) -> bytes:
         if not isinstance(key, str):

@@ -351,7 +351,7 @@ def site(directory: str) -> Iterator[App]:
 def test_settings_of_flask_caching(directory: str) -> None:
     site = App(
         directory, CACHE_DEFAULT_TIMEOUT=11, CACHE_THRESHOLD=7, CACHE_KEY_PREFIX="p_",
-        CACHE_OPTIONS={"budget": "48MiB", "hash_method": None},
+        CACHE_OPTIONS={"budget": "48MiB", "hash_method": None}, CACHE_NAMESPACE="ours",
     )  # fmt: skip
     backend = site.cache.cache
     assert type(backend) is FrameCache
@@ -360,7 +360,7 @@ def test_settings_of_flask_caching(directory: str) -> None:
     assert (backend.default_timeout, backend._threshold) == (11, 7)
     with site.app.app_context():
         site.cache.set("k", 1)
-    assert list(backend.cache) == ["flask:p_k"]
+    assert list(backend.cache) == ["flask:ours:p_k"]
     backend.cache.close()
     site = App(
         "/nonexistent", CACHE_ARGS=[directory, 9], CACHE_OPTIONS={"default_timeout": 5}
@@ -542,12 +542,14 @@ def test_the_cache_of_the_app(site: App) -> None:
         assert site.cache.clear()
 
 
-def test_processes_share_it(site: App, directory: str) -> None:
+def test_processes_share_it(directory: str) -> None:
+    site = App(directory, CACHE_NAMESPACE="ours")
     with site.app.app_context():
         site.cache.set("k", [1, 2])
     program = (
         "from framecache.flask import FrameCache\n"
-        f"c = FrameCache({directory!r}, key_prefix='flask_cache_')\n"
+        f"c = FrameCache({directory!r}, key_prefix='flask_cache_', "
+        "namespace='ours')\n"
         "assert c.get('k') == [1, 2]\n"
         "assert c.inc('n', 5) == 5\n"
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 from dash import Dash
 
-from .. import Cache
+from .. import Cache, _place
 from . import _bind, _recompute, _route, _session, _store
 from ._backend import FrameCacheBackend
 from ._query import Limits, RequestError
@@ -59,6 +59,7 @@ def init(
     route: str = "/_framecache",
     authorize: Callable[[], bool] | None = None,
     limits: Limits | None = None,
+    namespace: str | None = None,
 ) -> None:
     """Let the app's callbacks keep values on the server.
 
@@ -84,6 +85,10 @@ def init(
         Called within a request to `route`; False refuses it.
     limits : Limits, optional
         How much one request to `route` may ask for.
+    namespace : str, optional
+        Whose `Serverside(key=...)` and reused results these are: apps that give the same
+        share them. By default each app has its own, made of its root path, its name and
+        its prefix.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def init(
     RuntimeError
         It was called before for this app.
     TypeError
-        `app`, `cache`, `authorize` or `limits` is none.
+        `app`, `cache`, `authorize`, `limits` or `namespace` is none.
     ValueError
         `on_miss`, `grace` or `route` is none.
     NotImplementedError
@@ -109,12 +114,22 @@ def init(
     if _store.of_app(app) is not None:
         raise RuntimeError("framecache.dash.init(app) was called before for this app")
     store = Store(cache, on_miss, session_check, grace, route, authorize)
+    store.namespace = _namespace(app, namespace)
     if hasattr(app, "_initialized_server"):
         _add_route(app, store, limits)
     else:  # Dash(server=False): app.init_app(server) comes later
         _serve_later(app, store, limits)
     _store.attach(app, store)
     _bind.adopt(app)
+
+
+def _namespace(app: Dash, given: str | None) -> str:
+    if given is None:
+        prefix = app.config.requests_pathname_prefix or "/"
+        return _place.of_application(app.config.name, prefix=prefix)
+    if not isinstance(given, str):
+        raise TypeError(f"namespace={given!r}: a name is text")
+    return given
 
 
 def _add_route(app: Dash, store: Store, limits: Limits | None) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import importlib.util
 from typing import Any, Self
 
-from .. import Cache
+from .. import Cache, _place
 from .._errors import MissError
 from .._kinds import is_table
 from . import _session, _store
@@ -32,15 +32,25 @@ class FrameCacheBackend:
         ``framecache.Cache()``.
     uid : str
         Names the backend in the browser; must be unique in the transform.
+    namespace : str, optional
+        Whose values these are: apps that give the same share them. By default that of
+        `framecache.dash.init`, or else one made of the file that makes the backend.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made: Self = object.__new__(_extended(cls))  # type: ignore[arg-type]
         return made
 
-    def __init__(self, cache: Cache | None = None, uid: str = "framecache") -> None:
+    def __init__(
+        self,
+        cache: Cache | None = None,
+        uid: str = "framecache",
+        namespace: str | None = None,
+    ) -> None:
         self._cache = Cache() if cache is None else cache
         self._uid = uid
+        self._namespace = namespace
+        self._caller = _place.of_application("")  # where no app is known
 
     @property
     def uid(self) -> str:
@@ -126,11 +136,15 @@ class FrameCacheBackend:
         return self._cache.delete(self._name(key))
 
     def _name(self, key: str) -> str:
-        session = ""
+        session, namespace = "", self._namespace
         store = _store.current()
         if store is not None and store.session_check:
             session = _session.current() or ""
-        what = f"{session}\0{key}".encode("utf-8", "surrogateescape")
+        if store is not None and namespace is None:
+            namespace = store.namespace
+        if namespace is None:
+            namespace = self._caller
+        what = f"{namespace}\0{session}\0{key}".encode("utf-8", "surrogateescape")
         return _KEYS + hashlib.sha256(what).hexdigest()
 
 

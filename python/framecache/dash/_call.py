@@ -128,7 +128,8 @@ class Call:
         how = value._how
         name = self._name(value, place)
         if name is not None:
-            how = how._replace(name=hashlib.sha256(name).digest()[:16])
+            own = _bytes(self.store.namespace) + b"\0" + name
+            how = how._replace(name=hashlib.sha256(own).digest()[:16])
         token = self.store.keep(value.value, place, how)
         self.kept.append((token, trail))
         return token

@@ -34,7 +34,7 @@ def _own_cache_key(self: Any, *args: Any, **kwargs: Any) -> Any:
     if store is None:
         return key
     lasting = self.cache_by is not None
-    whose = [key]
+    whose = [key, store.namespace]
     if store.session_check or not lasting:
         whose.append(_session.of_call(context) or "")
     if not lasting:

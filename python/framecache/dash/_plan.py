@@ -168,7 +168,8 @@ class Plan:
         if any(isinstance(spec, list) for spec in specs):
             return None
         named = [str(spec.get("id")) for spec in specs]
-        what = [identity, named, [args, kwargs] if self._arg_check else None]
+        own = call.store.namespace
+        what = [own, identity, named, [args, kwargs] if self._arg_check else None]
         text = json.dumps(what, sort_keys=True, default=repr)
         bound = any(
             call.store.session_check if how.bound is None else how.bound

@@ -83,6 +83,7 @@ class Store:
     """What `init` makes for an app."""
 
     label = ""  # names the app, in every process that runs it
+    namespace = ""  # and apart from other programs: stands in the names that values have
 
     def __init__(
         self,
@@ -153,7 +154,9 @@ class Store:
         return self.signer.session(session)
 
     def _slot(self, session: bytes, place: Place) -> bytes:
-        text = f"{place.component}\0{place.path}".encode("utf-8", "surrogateescape")
+        text = f"{self.namespace}\0{place.component}\0{place.path}".encode(
+            "utf-8", "surrogateescape"
+        )
         return hashlib.sha256(session + place.page + text).digest()[:16]
 
     # ---- Read ----

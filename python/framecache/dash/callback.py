@@ -41,6 +41,8 @@ class CallbackCache:
         Compute each time. False: a result is reused while the arguments are the same, by
         all workers; the key is made of the function, its arguments and, with
         `session_check`, the session.
+    namespace : str, optional
+        As of `framecache.dash.init`: apps that give the same share results.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class CallbackCache:
         *,
         session_check: bool = True,
         instant_refresh: bool = True,
+        namespace: str | None = None,
     ) -> None:
         check_cache(cache)
         self._cache = cache
         self._session_check = session_check
         self._instant_refresh = instant_refresh
+        self._namespace = namespace
         self._callbacks: list[tuple[tuple[Any, ...], dict[str, Any], Any]] = []
         self._app: Dash | None = None
 
@@ -122,7 +126,12 @@ class CallbackCache:
         if self._app is not None:
             raise RuntimeError("register() was called before")
         if _store.of_app(app) is None:
-            init(app, frame_cache(self._cache), session_check=self._session_check)
+            init(
+                app,
+                frame_cache(self._cache),
+                session_check=self._session_check,
+                namespace=self._namespace,
+            )
         self._app = app
         for args, kwargs, function in self._callbacks:
             app.callback(*args, **kwargs)(function)

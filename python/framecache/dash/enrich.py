@@ -37,6 +37,7 @@ class OutputDefaults(TypedDict, total=False):
 
     backend: object
     session_check: bool
+    namespace: str
 
 
 class FrameStore(Cache):
@@ -78,7 +79,7 @@ class Dash(dash.Dash):
     ----------
     output_defaults : dict, optional
         ``backend`` (a `FileSystemStore`, a framecache Cache, or a cache of Flask-Caching
-        or cachelib) and ``session_check``.
+        or cachelib), ``session_check``, and ``namespace`` as of `framecache.dash.init`.
     *args, **kwargs
         Of `dash.Dash`.
     """
@@ -90,13 +91,15 @@ class Dash(dash.Dash):
         backend = defaults.pop("backend", None)
         check_cache(backend)
         check = bool(defaults.pop("session_check", True))
+        namespace = defaults.pop("namespace", None)
         if defaults:
             raise TypeError(
-                f"output_defaults: {sorted(defaults)}; there are backend, session_check"
+                f"output_defaults: {sorted(defaults)}; there are backend, session_check, "
+                "namespace"
             )
         self._framecache_defaults = Defaults(backend, check)
         super().__init__(*args, **kwargs)
-        init(self, frame_cache(backend), session_check=check)
+        init(self, frame_cache(backend), session_check=check, namespace=namespace)
 
     def callback(self, *args: Any, **kwargs: Any) -> Any:
         """As `dash.Dash.callback`.
