@@ -136,9 +136,12 @@ static bool metadata_at(const fc__body *body, const fc__body_node *node,
     return true;
 }
 
-/* That the type which stands in the node is the one that the format tells, as stored. */
-static bool type_holds(const fc__body_node *node, fc__type *type, const char *format) {
-    if (fc__type_parse(type, format) || type->given != type->stored)
+/* That the type which stands in the node is the one that the format tells; as stored,
+ * unless the frame keeps forms. */
+static bool type_holds(const fc__body *body, const fc__body_node *node, fc__type *type,
+                       const char *format) {
+    if (fc__type_parse(type, format) ||
+        (type->given != type->stored && !(body->flags & FC__BODY_FORMS)))
         return false;
     if (node->dictionary)
         return node->type == FC_TYPE_DICTIONARY && fc__type_is_integer(type->type) &&
@@ -178,7 +181,7 @@ int fc__body_field_at(const fc__body *body, uint32_t index, fc__body_field *out,
             "node %u: its name, format or metadata lies outside of the body or "
             "does not hold: " REMEDY,
             index);
-    if (!type_holds(node, &out->type, out->format))
+    if (!type_holds(body, node, &out->type, out->format))
         return fc__fail(
             error, FC_E_CORRUPT,
             "node %u: its format '%.40s' contradicts its type %u, children or "

@@ -25,6 +25,7 @@
 
 #define FC__BODY_INLINE    1u /* segment 0 is the data region of the manifest file */
 #define FC__BODY_CHECKSUMS 2u /* every fc__body_buffer.checksum stands */
+#define FC__BODY_FORMS     4u /* a format may be another form than the stored one */
 
 typedef struct fc__body_header {
     uint32_t magic, version;
@@ -43,7 +44,7 @@ _Static_assert(sizeof(fc__body_header) == 72, "fc__body_header");
 /* A field with its array: breadth first, so that the children of a node are neighbours. */
 typedef struct fc__body_node {
     uint32_t name, name_bytes;         /* in strings; NUL behind, not counted */
-    uint32_t format, format_bytes;     /* Arrow's, as stored; NUL behind, not counted */
+    uint32_t format, format_bytes;     /* Arrow's; NUL behind, not counted */
     uint32_t metadata, metadata_bytes; /* Arrow's encoding; FC__NONE: none */
     uint32_t flags;                    /* ARROW_FLAG_* */
     uint32_t type;                     /* fc_type as stored */

@@ -76,15 +76,16 @@ static int settle_bytes(fc__target *target, fc_error *error) {
                               (unsigned long long)end,
                               (unsigned long long)target->spans[2].bytes);
     target->spans[2].used = end;
-    return FC_OK;
+    return fc__field_reaches(target->field, (int64_t)end, error);
 }
 
 static int settle_list(fc__target *target, fc_error *error) {
+    int64_t items = target->view.offsets[target->rows];
     int status = check_offsets64(target, error);
 
-    return status ? status
-                  : settle_child(fc__target_child(target, 0),
-                                 target->view.offsets[target->rows], error);
+    if (!status)
+        status = fc__field_reaches(target->field, items, error);
+    return status ? status : settle_child(fc__target_child(target, 0), items, error);
 }
 
 static int settle_map(fc__target *target, fc_error *error) {

@@ -262,7 +262,8 @@ static int decode_node(decoder *d, uint32_t index, const fc_column **out) {
     if (status)
         return status;
     column->view.name = field.name;
-    column->view.format = field.format;
+    column->view.format =
+        field.type.stored_format ? field.type.stored_format : field.format;
     column->view.metadata = field.metadata;
     column->view.type = field.dictionary ? FC_TYPE_DICTIONARY : field.type.type;
     column->view.width = field.type.width;

@@ -88,6 +88,15 @@ static void put_node(fc__body_node *out, const fc__node *node, char *strings,
     memcpy(out->max, node->max, sizeof out->max);
 }
 
+static bool has_forms(const fc__plan *plan) {
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        const fc__field *field = plan->nodes[i].field;
+        if (field->keeps_form && field->given != field->stored)
+            return true;
+    }
+    return false;
+}
+
 void fc__plan_encode(const fc__plan *plan, void *body) {
     fc__body_header *header = body;
     uint64_t at = 0;
@@ -98,7 +107,8 @@ void fc__plan_encode(const fc__plan *plan, void *body) {
     header->body_bytes = plan->layout.body_bytes;
     header->rows = plan->layout.rows;
     header->flags = (plan->layout.inlined ? FC__BODY_INLINE : 0) |
-                    (plan->checksums ? FC__BODY_CHECKSUMS : 0);
+                    (plan->checksums ? FC__BODY_CHECKSUMS : 0) |
+                    (has_forms(plan) ? FC__BODY_FORMS : 0);
     header->segment_count = plan->layout.segment_count;
     header->node_count = plan->node_count;
     header->buffer_count = plan->buffer_count;

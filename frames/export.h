@@ -45,7 +45,8 @@ void fc__table_release(fc__table *table);
 int fc__table_array(struct ArrowArray *out, fc__table *table, int64_t first, int64_t rows,
                     fc_error *error);
 
-/* Reads `requested` (NULL: *out stays NULL) and compares its columns with the frame's. */
+/* Reads `requested` and compares its columns with the frame's. NULL: the frame's own, for
+ * those that keep a form other than the stored one; *out stays NULL if there are none. */
 int fc__wanted_read(const fc__field **out, const fc_frame *frame,
                     const struct ArrowSchema *requested, fc__arena *arena,
                     fc_error *error);

@@ -184,6 +184,36 @@ int fc__table_array(struct ArrowArray *out, fc__table *table, int64_t first, int
 
 /* ---- What is asked for ---- */
 
+static void leave(struct ArrowSchema *schema) {
+    schema->release = NULL;
+}
+
+/* To read a schema, each struct of it must look alive. */
+static void enliven(struct ArrowSchema *schema) {
+    schema->release = leave;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        enliven(schema->children[i]);
+    if (schema->dictionary)
+        enliven(schema->dictionary);
+}
+
+static int read_own(const fc__field **out, const fc_frame *frame, fc__arena *arena,
+                    fc_error *error) {
+    struct ArrowSchema own;
+    fc__field *root;
+    bool wrapped;
+
+    if (!(frame->base->body.flags & FC__BODY_FORMS))
+        return FC_OK;
+    int status = fc__schema_describe(&own, frame, NULL, arena, error);
+    if (status)
+        return fc__frame_heed(frame, status);
+    enliven(&own);
+    status = fc__schema_read(&root, &wrapped, &own, arena, error);
+    *out = root;
+    return status == FC_E_INVALID ? fc__frame_heed(frame, FC_E_CORRUPT) : status;
+}
+
 int fc__wanted_read(const fc__field **out, const fc_frame *frame,
                     const struct ArrowSchema *requested, fc__arena *arena,
                     fc_error *error) {
@@ -192,7 +222,7 @@ int fc__wanted_read(const fc__field **out, const fc_frame *frame,
 
     *out = NULL;
     if (!requested)
-        return FC_OK;
+        return read_own(out, frame, arena, error);
     int status = fc__schema_read(&root, &wrapped, requested, arena, error);
     if (status)
         return fc__fail_prefix(error, status, "the requested schema: ");

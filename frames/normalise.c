@@ -124,6 +124,8 @@ static int set_bytes(fc__plan *plan, const fc__node *node, fc_error *error) {
             return fc__field_fail(node->field, error, FC_E_INVALID,
                                   "more than 2^63 - 1 bytes in all chunks");
     }
+    if ((code = fc__field_reaches(node->field, total, error)))
+        return code;
     set_buffer(plan, node, 2, views ? FC__HOW_VIEW_BYTES : FC__HOW_BYTES,
                (uint64_t)total);
     return set_rows(plan, node, 1, views ? FC__HOW_VIEW_OFFSETS : FC__HOW_OFFSETS,

@@ -36,7 +36,7 @@ static int push_list(fc__plan *plan, fc__node *node, const fc__piece *piece,
                               "its maps have %lld entries in all; the 32-bit offsets of "
                               "a map reach 2147483647; put fewer rows a frame",
                               (long long)child->rows);
-    return code;
+    return code ? code : fc__field_reaches(node->field, child->rows, error);
 }
 
 static int push_fixed_list(fc__plan *plan, fc__node *node, const fc__piece *piece,
@@ -72,7 +72,7 @@ static int push_list_view(fc__plan *plan, fc__node *node, const fc__piece *piece
             code = fc__push(plan, child, items,
                             fc__load(fc__piece_buffer(piece, 1), row, wide), size, error);
     }
-    return code;
+    return code ? code : fc__field_reaches(node->field, child->rows, error);
 }
 
 /* ---- Run ends ---- */
@@ -143,11 +143,19 @@ static void widen(fc__node *ends, fc_type type, int32_t width, const char *forma
 }
 
 /* Run ends count rows of the whole column now: 16 or 32 bits may be too few. */
-static void widen_run_ends(fc__node *ends, int64_t rows) {
+static int widen_run_ends(fc__node *ends, int64_t rows, fc_error *error) {
+    int64_t most = ends->width == 2 ? INT16_MAX : INT32_MAX;
+
+    if (ends->field->keeps_form && ends->width < 8 && rows > most)
+        return fc__field_fail(ends->field, error, FC_E_INVALID,
+                              "format '%s' below an extension name stays as it is, and "
+                              "counts no %lld rows; put fewer a frame",
+                              ends->field->format, (long long)rows);
     if (rows > INT32_MAX && ends->width < 8)
         widen(ends, FC_TYPE_INT64, 8, "l");
     else if (rows > INT16_MAX && ends->width < 4)
         widen(ends, FC_TYPE_INT32, 4, "i");
+    return FC_OK;
 }
 
 static int push_run_ends(fc__plan *plan, fc__node *node, fc_error *error) {
@@ -165,8 +173,7 @@ static int push_run_ends(fc__plan *plan, fc__node *node, fc_error *error) {
             code = push_run_end(plan, node, piece, before, error);
         before += piece->rows;
     }
-    widen_run_ends(end_node, node->rows);
-    return code;
+    return code ? code : widen_run_ends(end_node, node->rows, error);
 }
 
 /* ---- Unions ---- */

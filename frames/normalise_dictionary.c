@@ -323,6 +323,14 @@ int fc__push_dictionary(fc__plan *plan, fc__node *node, fc_error *error) {
             code = check_codes(node->field, piece, error);
     }
     free_values(&with.seen);
+    if (code)
+        return code;
     widen_codes(node, with.dictionary->rows);
-    return code;
+    if (node->field->keeps_form && node->width != node->field->width)
+        return fc__field_fail(node->field, error, FC_E_INVALID,
+                              "codes of format '%s' below an extension name stay as they "
+                              "are, and its dictionaries have %lld values in all: too "
+                              "many; put fewer chunks a frame",
+                              node->field->format, (long long)with.dictionary->rows);
+    return FC_OK;
 }

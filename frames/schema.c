@@ -118,6 +118,45 @@ static int read_texts(struct reader *reader, fc__field *field,
                 &field->metadata_bytes);
 }
 
+static const char *read_counted(const char *at, int32_t *bytes) {
+    memcpy(bytes, at, sizeof *bytes);
+    return at + sizeof *bytes;
+}
+
+/* The length of `metadata` was checked. */
+static bool has_key(const char *metadata, const char *key) {
+    size_t key_bytes = strlen(key);
+    int32_t pairs, bytes;
+    const char *at = read_counted(metadata, &pairs);
+
+    for (int32_t i = 0; i < pairs; i++) {
+        at = read_counted(at, &bytes);
+        if ((size_t)bytes == key_bytes && !memcmp(at, key, key_bytes))
+            return true;
+        at = read_counted(at + bytes, &bytes) + bytes;
+    }
+    return false;
+}
+
+/* An extension type stands for one storage type, whose form its readers rely on. */
+static bool keeps_form(const fc__field *field) {
+    return (field->parent && field->parent->keeps_form) ||
+           (field->metadata && has_key(field->metadata, "ARROW:extension:name"));
+}
+
+int fc__field_reaches(const fc__field *field, int64_t count, fc_error *error) {
+    bool narrow = field->given == FC__SHAPE_BYTES32 || field->given == FC__SHAPE_LIST32 ||
+                  field->given == FC__SHAPE_LIST_VIEW32;
+
+    if (!field->keeps_form || !narrow || count <= INT32_MAX)
+        return FC_OK;
+    return fc__field_fail(field, error, FC_E_INVALID,
+                          "format '%s' below an extension name stays as it is, and its "
+                          "32-bit offsets reach 2147483647, not %lld; put fewer rows a "
+                          "frame",
+                          field->format, (long long)count);
+}
+
 static int read_type(struct reader *reader, fc__field *field,
                      const struct ArrowSchema *schema) {
     fc__type type;
@@ -142,7 +181,9 @@ static int read_type(struct reader *reader, fc__field *field,
     field->stored = type.stored;
     field->width = type.width;
     field->flags = (uint32_t)schema->flags;
-    field->stored_format = type.stored_format ? type.stored_format : field->format;
+    field->keeps_form = keeps_form(field);
+    field->stored_format = type.stored_format && !field->keeps_form ? type.stored_format
+                                                                    : field->format;
     field->stored_format_bytes = (uint32_t)strlen(field->stored_format);
     return 0;
 }

@@ -16,6 +16,7 @@ typedef struct fc__field {
     uint32_t child_count;
     fc_type type;                   /* as stored; DICTIONARY if there is one */
     fc__shape given, stored;        /* of the codes, if there is a dictionary */
+    bool keeps_form; /* an extension, or below one: it comes out in the form it was given */
     int32_t width;                  /* bytes a value; FIXED_LIST: rows a list; else 0 */
     struct fc__field *children;     /* [child_count], neighbours */
     struct fc__field *dictionary;   /* NULL: none */
@@ -34,6 +35,10 @@ void fc__field_path(const fc__field *field, char *out, size_t bytes);
 /* fc__fail() with "column 'a.b': " (or "table: ") in front. Returns `code`. */
 int fc__field_fail(const fc__field *field, fc_error *error, int code, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+
+/* FC_E_INVALID if the form that the field keeps has 32-bit offsets, and they cannot count
+ * `count` bytes or rows. */
+int fc__field_reaches(const fc__field *field, int64_t count, fc_error *error);
 
 /* The length of metadata in Arrow's encoding; false if a count or length is negative or
  * the whole passes 2^31 - 1 bytes. It can only be trusted as far as its producer. */

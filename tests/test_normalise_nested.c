@@ -196,6 +196,45 @@ static void a_map_of_2_31_entries_is_refused(void **state) {
     schema_free(schema);
 }
 
+/* Below an extension name; anywhere else they become 64 bits wide. */
+static void more_than_32_bit_offsets_reach_is_refused_where_they_must_stay(
+    void **state) {
+    static const char extension[] = "\1\0\0\0\x14\0\0\0ARROW:extension:name\1\0\0\0e";
+    static const char *const formats[] = {"u", "z", "+l", "+vl"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        bool list = *formats[i] == '+', view = formats[i][1] == 'v';
+        struct ArrowSchema *schema =
+            list ? schema_of(formats[i], "x", 1, schema_of("n", "item", 0))
+                 : schema_of(formats[i], "x", 0);
+        const struct ArrowArray *chunks[2];
+        fc__plan *plan;
+        fc_error error;
+        for (int k = 0; k < 2; k++)
+            chunks[k] =
+                !list
+                    ? ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0, 1 << 30), TEXT("never read"))
+                    : array_with(view ? ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0),
+                                              BUFFER(int32_t, 1 << 30))
+                                      : ARRAY(1, NO_BUFFER, BUFFER(int32_t, 0, 1 << 30)),
+                                 1, ARRAY_BARE(1 << 30));
+        for (int named = 0; named < 2; named++) {
+            schema->metadata = named ? extension : NULL;
+            assert_int_equal(fc__plan_arrow(&plan, schema, chunks, 1, 0, &error), 0);
+            fc__plan_free(plan);
+            assert_int_equal(fc__plan_arrow(&plan, schema, chunks, 2, 0, &error),
+                             named ? FC_E_INVALID : 0);
+            fc__plan_free(plan);
+            if (named)
+                assert_non_null(strstr(error.message, "not 2147483648"));
+        }
+        array_free((struct ArrowArray *)chunks[0]);
+        array_free((struct ArrowArray *)chunks[1]);
+        schema_free(schema);
+    }
+}
+
 static void list_views_in_any_order_become_lists(void **state) {
     /* over one another, backward, null with nonsense, empty */
     struct ArrowArray *array =
@@ -471,6 +510,7 @@ int main(void) {
         cmocka_unit_test(lists_take_only_the_items_of_their_rows),
         cmocka_unit_test(maps_keep_32_bit_offsets),
         cmocka_unit_test(a_map_of_2_31_entries_is_refused),
+        cmocka_unit_test(more_than_32_bit_offsets_reach_is_refused_where_they_must_stay),
         cmocka_unit_test(list_views_in_any_order_become_lists),
         cmocka_unit_test(wide_list_views_are_sliced_and_joined),
         cmocka_unit_test(fixed_lists_multiply_offset_and_length),

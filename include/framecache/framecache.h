@@ -278,7 +278,7 @@ typedef enum fc_type {
 
 typedef struct fc_column {
     const char *name;     /* UTF-8 */
-    const char *format;   /* Arrow's, "tsu:Europe/Paris" */
+    const char *format;   /* Arrow's, as stored: "tsu:Europe/Paris" */
     const char *metadata; /* Arrow's encoding, or NULL */
     fc_type type;
     int32_t width;           /* bytes a value; FIXED_LIST: rows a list; 0: bits or none */
@@ -336,7 +336,8 @@ FC_API void *fc_writable(const fc_column *column); /* values; NULL: frame not pr
 
 /* To Arrow, without a copy. What comes out owns a lease until its release(), which any
  * thread may call at any time, after fc_cache_close() and at exit too. `requested` (or
- * NULL): cast to this schema, by a copy, or FC_E_TYPE. batch_rows 0: one batch. [fast; a
+ * NULL): cast to this schema, by a copy, or FC_E_TYPE. Extension types come in the form of
+ * their storage that was put, "u" as "u", by such a cast. batch_rows 0: one batch. [fast; a
  * cast: waits] */
 FC_API int fc_frame_export_schema(const fc_frame *frame, struct ArrowSchema *out,
                                   fc_error *error);

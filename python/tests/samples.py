@@ -119,8 +119,6 @@ def stored(kind: pa.DataType) -> pa.DataType:
         return pa.dictionary(kind.index_type, stored(kind.value_type), kind.ordered)
     if types.is_run_end_encoded(kind):
         return pa.run_end_encoded(kind.run_end_type, stored(kind.value_type))
-    if kind == pa.json_():
-        return pa.json_(pa.large_string())
     return kind
 
 
