@@ -10,22 +10,23 @@ from ._lazy import lazily
 from ._types import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
-    from typing import Any, Literal, Self
+    from typing import Any, Literal, NoReturn, Self
 
     import numpy as np
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-    from . import _html, _kinds, _numpy, _pandas_out, _structured
+    from . import _html, _kinds, _numpy, _pandas_out, _rows, _structured
 
     Mode = Literal["cow", "readonly", "copy"]
     _Field = tuple[str, str, int, bytes]  # name, format, flags, metadata
     DtypeBackend = Literal["numpy_nullable", "pyarrow"]
 else:
-    lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._structured")
+    lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._rows")
+    lazily(globals(), "._structured")
 
 
 def check_mode(mode: str) -> None:
@@ -71,14 +72,21 @@ class Layout:
             self._positions = {}
             for index, name in enumerate(self.names):
                 self._positions[name] = -1 if name in self._positions else index
-        index = self._positions.get(column, -2)
+        try:
+            index = self._positions.get(column, -2)
+        except TypeError:  # not hashable
+            index = -2
         if index == -1:
             raise ColumnError(f"several columns are named {column!r}: ask by number")
+        if index < 0 and not isinstance(column, str):
+            return self._number(_index(column, "a column is named, or numbered"))
         if index < 0:
             raise ColumnError(f"no column {column!r}; there are {self._some_names()}")
         return index
 
     def _number(self, column: int) -> int:
+        if column is True or column is False:
+            raise TypeError(f"a column is named, or numbered, and not {column}: {_MASKS}")
         count = len(self.names)
         if not -count <= column < count:
             raise ColumnError(f"no column {column}; there are {count}")
@@ -87,6 +95,36 @@ class Layout:
     def _some_names(self) -> str:
         some = ", ".join(repr(name) for name in self.names[:8])
         return some + ", ..." if len(self.names) > 8 else some or "none"
+
+
+_MASKS = "rows by a mask or by numbers are to_pandas()'s, to_polars()'s or to_numpy()'s"
+
+
+def _index(value: Any, what: str) -> int:
+    """A number of numpy's too; TypeError for anything else."""
+    boolean = type(value).__name__ in ("bool", "bool_")
+    if hasattr(value, "__index__") and not boolean and not hasattr(value, "tolist"):
+        return int(value.__index__())
+    if hasattr(value, "__index__") and getattr(value, "ndim", 1) == 0 and not boolean:
+        return int(value.__index__())  # of numpy's
+    raise TypeError(f"{what}, and not by {_shown(value)}: {_MASKS}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    kind = type(value).__name__
+    return text if len(text) <= 60 and "\n" not in text else f"a {kind}"
+
+
+def _bounds(rows: slice, count: int) -> tuple[int, int]:
+    """Where a slice begins, and how many rows it has."""
+    try:
+        start, stop, step = rows.indices(count)
+    except TypeError:
+        raise TypeError(f"{rows} is no slice of rows: these go by number") from None
+    if step != 1:
+        raise ValueError(f"{rows}: a slice without a copy has no step; {_MASKS}")
+    return start, max(stop - start, 0)
 
 
 _REMEMBERED, _MOST_FIELDS, _MOST_BYTES = 256, 256, 64 << 10
@@ -143,6 +181,12 @@ class Schema:
     def __arrow_c_schema__(self) -> object:
         return self._frame.__arrow_c_schema__()
 
+    def __copy__(self) -> Schema:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Schema:
+        return self
+
     def __len__(self) -> int:
         return len(layout_of(self._frame).names)
 
@@ -154,7 +198,12 @@ class Schema:
 
 @final
 class Column:
-    """One column of a `Frame`; whatever it exports keeps the lease."""
+    """One column of a `Frame`, a sequence of its rows; what it exports keeps the lease.
+
+    ``column[3]`` and iteration give what was put: pandas' values, or Python's, None where
+    null. ``column[2:5]`` is a column again, without a copy. numpy and pandas take it as
+    an array; moments of a zone, periods, categories, lists and the like are objects.
+    """
 
     __slots__ = ("_frame", "_position", "_table")
 
@@ -201,15 +250,42 @@ class Column:
         value = np.frombuffer(raw, dtype=name)[0]
         return value if value.dtype.kind in "mM" else value.item()
 
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of rows, in a tuple."""
+        return (len(self._frame),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of ``numpy.asarray(column)``."""
+        return _rows.dtype(self)
+
     def __len__(self) -> int:
         return len(self._frame)
+
+    def __getitem__(self, row: Any) -> Any:
+        count = len(self._frame)
+        if isinstance(row, slice):
+            return Column(self._table._slice(*_bounds(row, count)), self._position)
+        number = _index(row, "a row goes by its number")
+        if not -count <= number < count:
+            raise IndexError(f"no row {number}; column {self.name!r} has {count}")
+        number %= count
+        return _rows.values(self[number : number + 1])[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return _rows.iterate(self)
+
+    def __copy__(self) -> Column:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Column:
+        return self
 
     def __array__(
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
     ) -> np.ndarray[Any, Any]:
-        values, reason = _numpy.read(self._data())
-        if values is None:
-            values = _numpy.read_or_raise(self._data())
+        values, reason = _rows.array(self)
         cast = dtype is not None and dtype != values.dtype
         if copy is False and (reason or cast):
             raise ValueError(f"column {self.name!r} needs a copy: {reason or 'a cast'}")
@@ -269,6 +345,15 @@ class Column:
         check_mode(mode)
         return _pandas_out.series(self._table, self._position, mode)
 
+    def to_arrow(self) -> pa.Array[Any]:
+        """The column as an Array of pyarrow, without a copy.
+
+        Returns
+        -------
+        pyarrow.Array
+        """
+        return _pyarrow().array(self)
+
     def to_polars(self) -> pl.Series:
         """The column as a polars Series, over the frame's bytes where polars can.
 
@@ -295,6 +380,20 @@ def _pyarrow() -> Any:
     import pyarrow
 
     return pyarrow
+
+
+def _is_list(value: Any) -> bool:
+    """A list of columns; also numpy's and pandas', which have none but these."""
+    return isinstance(value, list) or (
+        hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1
+    )
+
+
+_AS_ARRAY = (
+    "As a DataFrame it is frame.to_pandas() or pd.DataFrame.from_arrow(frame), as an "
+    "array frame.to_numpy() (a field for each column), frame['x'].to_numpy() or "
+    "frame.to_pandas().to_numpy()"
+)
 
 
 class Batches:
@@ -337,10 +436,24 @@ class Frame(_core.Frame):
         """Names and types of the columns."""
         return Schema(self)
 
-    def __getitem__(self, column: str | int) -> Column:
-        return Column(self, layout_of(self).position(column))
+    def __getitem__(self, what: Any) -> Any:
+        if isinstance(what, slice):
+            return self._slice(*_bounds(what, self.rows))
+        if _is_list(what):
+            return self.select(what)
+        return Column(self, layout_of(self).position(what))
 
-    __iter__ = None  # neither rows nor columns by itself: loop over frame.columns
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"a Frame is not iterable; loop over frame.columns. {_AS_ARRAY}")
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        raise TypeError(f"a Frame is no array. {_AS_ARRAY}")
+
+    def __copy__(self) -> Frame:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Frame:
+        return self
 
     def select(self, columns: Sequence[str | int]) -> Frame:
         """These columns in this order; no copy.
@@ -360,7 +473,7 @@ class Frame(_core.Frame):
             There is no such column, or several of the name.
         """
         if isinstance(columns, str):
-            raise TypeError("select() takes a list of columns")
+            raise TypeError(f"select() takes a list of columns: [{columns!r}]")
         position = layout_of(self).position
         return self._select([position(column) for column in columns])
 
