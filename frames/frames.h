@@ -126,6 +126,7 @@ int64_t fc__frame_columns(const fc_frame *frame);
 
 /* Walks the whole structure and, where they stand, the checksums of all buffers. */
 int fc__frame_verify(fc_frame *frame, fc_error *error);
+bool fc__frame_has_checksums(const fc_frame *frame); /* of its buffers, to verify by */
 
 /* ---- Building in place ---- */
 

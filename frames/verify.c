@@ -187,6 +187,10 @@ static int verify_columns(verifier *v) {
     return status;
 }
 
+bool fc__frame_has_checksums(const fc_frame *frame) {
+    return frame->base->body.flags & FC__BODY_CHECKSUMS;
+}
+
 int fc__frame_verify(fc_frame *frame, fc_error *error) {
     verifier v = {.base = frame->base, .error = error};
 

@@ -66,6 +66,10 @@ int fc__handle_verify(fc__handle *handle, fc_error *error) {
     return fc__frame_verify(handle->frame, error);
 }
 
+bool fc__handle_has_checksums(const fc__handle *handle) {
+    return fc__frame_has_checksums(handle->frame);
+}
+
 /* ---- Get ---- */
 
 /* Without a watcher thread, whoever passes by gives up what the pressure epoch asks for. */

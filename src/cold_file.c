@@ -285,8 +285,15 @@ static bool is_orphan(fc_cache *cache, uint32_t number, bool spilled) {
     uint32_t flags = atomic_load(&r->flags);
     bool has = (state == FC__LIVE || state == FC__WRITING) && (flags & FC__RECORD_COLD) &&
                !(flags & FC__RECORD_SPILLED) == !spilled;
+    bool orphan = !has && fc__cold_present(cache, number, spilled);
     fc__lock_release(cache, &lock);
-    return !has;
+    return orphan;
+}
+
+fc__file fc__cold_judge(fc_cache *cache, uint32_t record, bool spilled) {
+    return record == UINT32_MAX                  ? FC__FILE_FOREIGN
+           : is_orphan(cache, record, spilled) ? FC__FILE_ORPHAN
+                                                 : FC__FILE_OWNED;
 }
 
 static int sweep_one(void *context, const char *name) {

@@ -301,10 +301,30 @@ bool fc__remove_word(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t wor
 void fc__drop_damaged(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t word);
 /* Reclaims what a word stood for; wakes the watchers if it is leased. */
 void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word);
-void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments);
 /* One pass over all records; returns how many were freed. */
 uint32_t fc__sweep(fc_cache *cache);
 uint32_t fc__expire(fc_cache *cache);
+
+/* ---- files.c: the files of a record in frames/ ---- */
+
+/* How many segments it may have; never more than a frame can. */
+static inline uint32_t fc__record_segments(const fc__record *record) {
+    uint32_t segments = atomic_load(&record->segments);
+    return segments < FC__MAX_SEGMENTS ? segments : FC__MAX_SEGMENTS;
+}
+/* Calls visit with the names that these segments have; some may not be there. */
+void fc__segments_each(fc_cache *cache, uint32_t record, uint32_t first, uint32_t end,
+                       void (*visit)(void *context, const char *name), void *context);
+void fc__unlink_segments(fc_cache *cache, uint32_t record, uint32_t first, uint32_t end);
+void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments);
+uint64_t fc__files_units(fc_cache *cache, uint32_t record); /* of all, in cold/ too */
+
+typedef enum fc__file { FC__FILE_OWNED, FC__FILE_ORPHAN, FC__FILE_FOREIGN } fc__file;
+
+/* What a file in frames/ is: of its record, or of none, or none of ours. An orphan goes, if it
+ * is to be removed. */
+fc__file fc__file_judge(fc_cache *cache, const char *name, uint32_t *record, bool remove);
+void fc__files_sweep(fc_cache *cache); /* removes all orphans */
 
 /* ---- pool.c: reclaimed records that keep their files ---- */
 
@@ -469,6 +489,8 @@ static inline uint64_t fc__spilled_units(const fc__record *record) {
                ? atomic_load(&record->linked) & 0xffffffffu
                : 0;
 }
+/* What a file that fc__cold_list() finds is. */
+fc__file fc__cold_judge(fc_cache *cache, uint32_t record, bool spilled);
 /* Files that no record has; `anew`: all of them, and those of this directory's former
  * caches in the spill directory. */
 void fc__cold_sweep(fc_cache *cache, bool anew);
@@ -554,6 +576,7 @@ int fc__check_writable(fc_cache *cache, fc_error *error); /* attached so; keys.c
 fc__handle *fc__frame_handle(const fc_frame *frame);
 /* Structure and checksums of a leased frame. */
 int fc__handle_verify(fc__handle *handle, fc_error *error);
+bool fc__handle_has_checksums(const fc__handle *handle);
 void fc__builds_abort(fc_cache *cache);
 /* The base frame of a handle: made when it is mapped, freed with it. */
 int fc__handle_open_frame(fc__handle *handle);

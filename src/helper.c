@@ -43,8 +43,10 @@ void fc__housekeep(fc_cache *cache, bool full) {
     }
     if (full || sequence != cache->seen_sequence || cache->housekeepings++ % 10 == 0)
         fc__sweep(cache);
-    if (full)
+    if (full) {
+        fc__files_sweep(cache);
         fc__cold_sweep(cache, false);
+    }
     cache->seen_sequence = sequence;
 }
 

@@ -207,7 +207,7 @@ static int take_record(fc__writer *writer, const fc__content *content, uint64_t 
     if (status)
         return status;
     fc__record *record = record_of(writer);
-    writer->old_segments = writer->recycled ? atomic_load(&record->segments) : 0;
+    writer->old_segments = writer->recycled ? fc__record_segments(record) : 0;
     FC__STEP("put-writing");
     return 0;
 }
@@ -308,7 +308,7 @@ static void abandon(fc__writer *writer) {
     fc__record *record = record_of(writer);
     if (writer->lock.fd < 0)
         return;
-    fc__unlink_files(cache, writer->record, atomic_load(&record->segments));
+    fc__unlink_files(cache, writer->record, fc__record_segments(record));
     if (writer->manifest >= 0) {
         fc__os_lease(writer->manifest, FC__UNLOCK);
         fc__fd_close(writer->manifest);
@@ -398,7 +398,7 @@ static int write_again(fc__writer *writer, const fc__content *before, fc__handle
         status = before->again(before->context, &content, error);
         shape s = shape_of(writer, &content);
         writer->recycled = true;
-        writer->old_segments = atomic_load(&record_of(writer)->segments);
+        writer->old_segments = fc__record_segments(record_of(writer));
         writer->linked_bytes = 0;
         if (!status)
             status = check_size(writer->cache, s.units, error);

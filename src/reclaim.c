@@ -26,19 +26,6 @@ typedef struct removal {
     uint64_t word, heir; /* heir: that takes its place, or 0 */
 } removal;
 
-void fc__unlink_files(fc_cache *cache, uint32_t record, uint32_t segments) {
-    char name[24];
-    fc__manifest_name(name, record);
-    fc__os_unlink(cache->frames, name);
-    FC__STEP("unlink-manifest");
-    if (atomic_load(&cache->records[record].flags) & FC__RECORD_COLD)
-        fc__cold_drop(cache, record);
-    for (uint32_t i = 0; i < segments; i++) {
-        fc__segment_name(name, record, i);
-        fc__os_unlink(cache->frames, name);
-    }
-}
-
 static bool mark_dead(int manifest) {
     uint32_t mark = 1;
     return fc__os_write(manifest, &mark, sizeof mark, offsetof(fc__manifest, dead)) == 0;
@@ -113,11 +100,10 @@ static void to_pool(removal *r) {
 /* A put that waits for the pages gets them piece by piece. Only of a complete frame, whose
  * files have no holes, and only where nobody else has the file. One that is longer than what
  * is charged for it is damaged, and goes as it is. */
-static void cut_segment(removal *r, uint32_t segment) {
+static void cut_segment(void *context, const char *name) {
+    removal *r = context;
     fc_cache *cache = r->cache;
     struct stat info;
-    char name[24];
-    fc__segment_name(name, r->number, segment);
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size < 2 * PIECE)
         return;
     int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
@@ -141,14 +127,13 @@ static void cut_segments(removal *r) {
         atomic_load(&r->record->charged) < 2 * PIECE / FC__PAGE ||
         atomic_load(&r->record->flags) & FC__RECORD_COLD)
         return;
-    for (uint32_t i = 0; i < atomic_load(&r->record->segments); i++)
-        cut_segment(r, i);
+    fc__segments_each(r->cache, r->number, 0, fc__record_segments(r->record), cut_segment, r);
 }
 
 static void to_free(removal *r) {
     atomic_store(&r->record->intent, 0); /* of a dead process, if any */
     cut_segments(r);
-    fc__unlink_files(r->cache, r->number, atomic_load(&r->record->segments));
+    fc__unlink_files(r->cache, r->number, fc__record_segments(r->record));
     FC__STEP("reclaim-unlinked");
     fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));
     FC__STEP("reclaim-uncharged");
@@ -159,7 +144,8 @@ static void to_free(removal *r) {
 
 static bool keeps_files(const removal *r) {
     uint32_t flags = atomic_load(&r->record->flags);
-    if (r->manifest < 0 || flags & (FC__RECORD_DAMAGED | FC__RECORD_COLD))
+    if (r->manifest < 0 || flags & (FC__RECORD_DAMAGED | FC__RECORD_COLD) ||
+        atomic_load(&r->record->segments) > FC__MAX_SEGMENTS)
         return false;
     return r->mode == FC__RECLAIM_REUSE ||
            (r->mode == FC__RECLAIM_POOL &&
@@ -320,6 +306,25 @@ static bool left_over(fc_cache *cache, uint32_t number, uint64_t status) {
     }
 }
 
+static bool is_unsettled(const fc__record *record) {
+    return atomic_load(&record->intent) ||
+           (fc__status_state(atomic_load(&record->status)) == FC__FREE &&
+            atomic_load(&record->charged));
+}
+
+/* Who charges has the record lock: what stands there while nobody has it is damage, or would
+ * keep the sum from being put right for ever. */
+static void settle(fc_cache *cache, uint32_t number) {
+    fc__record *record = &cache->records[number];
+    fc__lock lock;
+    if (fc__lock_try(cache, FC__LOCK_RECORD, number, &lock))
+        return;
+    if (fc__status_state(atomic_load(&record->status)) == FC__FREE)
+        atomic_store(&record->charged, 0);
+    atomic_store(&record->intent, 0);
+    fc__lock_release(cache, &lock);
+}
+
 uint32_t fc__sweep(fc_cache *cache) {
     uint32_t freed = 0;
     uint64_t pool = 0, spilled = 0, spill = atomic_load(&cache->control->spill_units);
@@ -331,7 +336,9 @@ uint32_t fc__sweep(fc_cache *cache) {
                                                       FC_MISS_DELETED);
             freed += result == FC__DONE;
             zombies |= result == FC__LEASED;
-        } else if (fc__status_state(status) == FC__POOL)
+        } else if (is_unsettled(&cache->records[i]))
+            settle(cache, i);
+        else if (fc__status_state(status) == FC__POOL)
             pool += atomic_load(&cache->records[i].charged);
         if (fc__status_state(status) != FC__FREE)
             spilled += fc__spilled_units(&cache->records[i]);

@@ -369,7 +369,7 @@ static void cut_recycled(fc_cache *cache, const char *name, uint64_t bytes) {
 }
 
 bool fc__segments_fit(fc_cache *cache, uint32_t record, const fc__content *content) {
-    uint32_t count = atomic_load(&cache->records[record].segments);
+    uint32_t count = fc__record_segments(&cache->records[record]);
     uint64_t total = 0, serve = 0;
     struct stat info;
     char name[24];
@@ -384,35 +384,33 @@ bool fc__segments_fit(fc_cache *cache, uint32_t record, const fc__content *conte
     return serve >= total / 2;
 }
 
+static int fit_built(fc__writer *writer, const char *name, uint64_t bytes, fc_error *error) {
+    int fd = fc__fd_open(writer->cache->frames, name, O_RDWR, 0), status = 0;
+    if (fd < 0 || fc__os_truncate(fd, bytes) < 0)
+        status = fc__fail_write(writer->cache, errno, "a segment", error);
+    fc__fd_close(fd);
+    return status;
+}
+
 /* Files that the new frame does not have, and builds' files at their final lengths. */
 static int fit_files(fc__writer *writer, const fc__content *content, fc_error *error) {
     uint32_t count = content->inlined ? 0 : content->segment_count;
     uint32_t most = writer->old_segments > writer->ground_count ? writer->old_segments
                                                                 : writer->ground_count;
+    int status = 0;
     char name[24];
-    for (uint32_t i = 0; i < most; i++) {
-        uint64_t bytes = i < count ? content->segment_bytes[i] : 0;
-        bool built = i < writer->ground_count && writer->grounds[i].start;
-        if (bytes && !built && count < 2)
-            continue;
+    fc__unlink_segments(writer->cache, writer->record, count, most);
+    for (uint32_t i = 0; i < count && i < most && !status; i++) {
+        uint64_t bytes = content->segment_bytes[i];
         fc__segment_name(name, writer->record, i);
-        if (!bytes) {
+        if (!bytes)
             fc__os_unlink(writer->cache->frames, name);
-            continue;
-        }
-        if (!built) {
+        else if (i < writer->ground_count && writer->grounds[i].start)
+            status = fit_built(writer, name, bytes, error);
+        else if (count >= 2)
             cut_recycled(writer->cache, name, bytes);
-            continue;
-        }
-        int fd = fc__fd_open(writer->cache->frames, name, O_RDWR, 0);
-        if (fd < 0 || fc__os_truncate(fd, bytes) < 0) {
-            int status = fc__fail_write(writer->cache, errno, "a segment", error);
-            fc__fd_close(fd);
-            return status;
-        }
-        fc__fd_close(fd);
     }
-    return 0;
+    return status;
 }
 
 static void unmap_units(copy *c) {

@@ -1,7 +1,11 @@
 /* fc_cache_verify: accounting against the disk, orphans, manifests, checksums; beside
  * running readers and writers. A record that somebody works on is passed over; what a
- * killed process left, and the next sweep frees, is told as a warning. */
+ * killed process left, and the next sweep frees, is told as a warning. What is told to be
+ * mended by `framecache gc` is, by its sweeps (reclaim.c, files.c, cold_file.c). */
 #include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +15,14 @@ typedef struct check {
     fc_report_fn report;
     void *context;
     uint32_t flags;
-    uint64_t errors, frames, charged;
+    uint64_t errors, frames;
+    uint64_t unchecked; /* of these, whose data have no checksums */
+    uint64_t disk;      /* units of the files that are ours */
+    bool unsettled;     /* a record was told of, so that sums may differ */
     int stopped;        /* by the callback */
-    uint64_t *on_disk;  /* [capacity] units of the files of each record */
-    uint8_t *seen;      /* [capacity] 1: has files */
 } check;
+
+static const char *const gc = "run: framecache gc";
 
 static void report(check *c, fc_level level, const char *subject, const char *remedy,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -40,74 +47,108 @@ static void report(check *c, fc_level level, const char *subject, const char *re
 static int visit_file(void *context, const char *name) {
     check *c = context;
     uint32_t record;
-    int64_t segment;
     struct stat info;
-    if (fc__os_stat_at(c->cache->frames, name, &info) < 0)
-        return 0; /* gone meanwhile */
-    if (!fc__parse_name(name, &record, &segment) || record >= c->cache->capacity) {
+    switch (fc__file_judge(c->cache, name, &record, false)) {
+    case FC__FILE_FOREIGN:
         report(c, FC_LEVEL_ERROR, name, "remove the file", "is no file of this cache");
-        return c->stopped;
+        break;
+    case FC__FILE_ORPHAN:
+        report(c, FC_LEVEL_ERROR, name, gc, "an orphan: a file of no frame");
+        break;
+    default:
+        if (fc__os_stat_at(c->cache->frames, name, &info) == 0)
+            c->disk += fc__units((uint64_t)info.st_size);
     }
-    c->on_disk[record] += fc__units((uint64_t)info.st_size);
-    c->seen[record] = 1;
-    return 0;
+    return c->stopped;
 }
 
 static void visit_cold(void *context, const char *name, uint32_t record, bool spilled) {
     check *c = context;
+    const char *where = spilled ? "spill directory" : "cold";
     struct stat info;
-    char path[32];
-    if (record >= c->cache->capacity) {
-        report(c, FC_LEVEL_ERROR, name, "run: framecache gc",
-               "is no file of this cache, in its %s", spilled ? "spill directory" : "cold");
-        return;
+    char path[300];
+    switch (fc__cold_judge(c->cache, record, spilled)) {
+    case FC__FILE_FOREIGN:
+        report(c, FC_LEVEL_ERROR, name, "remove the file", "is no file of this cache, in its "
+               "%s", where);
+        break;
+    case FC__FILE_ORPHAN:
+        report(c, FC_LEVEL_ERROR, name, gc, "an orphan: a file of no frame, in its %s", where);
+        break;
+    default:
+        snprintf(path, sizeof path, "cold/%s", name);
+        if (!spilled && fc__os_stat_at(c->cache->dir, path, &info) == 0)
+            c->disk += fc__units((uint64_t)info.st_size);
     }
-    c->seen[record] = 1;
-    snprintf(path, sizeof path, "cold/%s", name);
-    if (!spilled && fc__os_stat_at(c->cache->dir, path, &info) == 0)
-        c->on_disk[record] += fc__units((uint64_t)info.st_size);
-}
-
-static uint64_t files_of(fc_cache *cache, uint32_t record, uint32_t segments) {
-    uint32_t flags = atomic_load(&cache->records[record].flags);
-    char name[24];
-    struct stat info;
-    uint64_t units = 0;
-    if ((flags & FC__RECORD_COLD) && !(flags & FC__RECORD_SPILLED))
-        units += fc__cold_units(cache, record);
-    fc__manifest_name(name, record);
-    if (fc__os_stat_at(cache->frames, name, &info) == 0)
-        units += fc__units((uint64_t)info.st_size);
-    for (uint32_t i = 0; i < segments; i++) {
-        fc__segment_name(name, record, i);
-        if (fc__os_stat_at(cache->frames, name, &info) == 0)
-            units += fc__units((uint64_t)info.st_size);
-    }
-    return units;
 }
 
 /* ---- Records, each under its lock ---- */
 
-static const char *const gc = "run: framecache gc";
+static bool is_leased(fc_cache *cache, const char *name) {
+    int fd = fc__fd_open(cache->frames, name, O_RDONLY, 0);
+    bool leased = fd >= 0 && fc__os_lease(fd, FC__EXCLUSIVE) < 0 && errno == EWOULDBLOCK;
+    if (fd >= 0 && !leased)
+        fc__os_lease(fd, FC__UNLOCK);
+    fc__fd_close(fd);
+    return leased;
+}
 
-static void check_settled(check *c, uint32_t number, uint64_t status, const char *name) {
-    fc_cache *cache = c->cache;
-    const fc__record *record = &cache->records[number];
-    uint64_t charged = atomic_load(&record->charged);
-    uint64_t units = files_of(cache, number, atomic_load(&record->segments));
-    fc__hash hash = fc__record_hash(record);
-    uint32_t slot;
-    if (charged != units && atomic_load(&record->status) == status) /* unlocked: may move */
-        report(c, FC_LEVEL_ERROR, name, "delete the key, or clear the cache",
-               "is charged %llu bytes, its files have %llu",
-               (unsigned long long)(charged * FC__PAGE),
-               (unsigned long long)(units * FC__PAGE));
-    if (fc__status_state(status) == FC__LIVE &&
-        !fc__index_holds(cache, hash,
-                         fc__record_word(record, number, status), &slot))
-        report(c, FC_LEVEL_INFO, name, gc,
+/* A frame that has left the index. Who is killed while he removes it leaves some of its files
+ * and all of its charge; who has the lock is not killed. */
+static void check_left(check *c, const char *name, bool locked, uint64_t charged,
+                       uint64_t units) {
+    c->unsettled |= charged != units;
+    if (!locked)
+        report(c, FC_LEVEL_INFO, name, NULL,
                "holds a replaced frame, still leased or not yet swept (%llu bytes)",
                (unsigned long long)(charged * FC__PAGE));
+    else if (is_leased(c->cache, name))
+        report(c, FC_LEVEL_INFO, name, "release the frame: framecache holders tells by whom",
+               "holds a replaced frame that is leased still (%llu bytes)",
+               (unsigned long long)(charged * FC__PAGE));
+    else
+        report(c, charged == units ? FC_LEVEL_INFO : FC_LEVEL_WARNING, name, gc,
+               "holds a frame that has left the index, %s (%llu bytes)",
+               charged == units ? "not yet swept" : "of a process that was killed meanwhile",
+               (unsigned long long)(charged * FC__PAGE));
+}
+
+/* The key, if the manifest tells it, else the record. */
+static const char *subject_of(check *c, char text[80], uint64_t word, const char *name) {
+    uint8_t key[FC__KEY_BYTES];
+    fc__manifest m;
+    return fc__lease_peek(c->cache, word, &m, key, NULL, NULL)
+               ? name
+               : fc__key_text(text, (fc_bytes){key, m.key_bytes});
+}
+
+/* Charge and files of a live record in the index, or of one of the pool, do not fit. */
+static void report_charge(check *c, uint64_t word, bool live, const char *name,
+                          uint64_t charged, uint64_t units) {
+    char text[80];
+    c->unsettled = true;
+    report(c, FC_LEVEL_ERROR, live ? subject_of(c, text, word, name) : name,
+           live ? "delete the key, or clear the cache, then run: framecache gc" : gc,
+           "record %s is charged %llu bytes, its files have %llu", name,
+           (unsigned long long)(charged * FC__PAGE), (unsigned long long)(units * FC__PAGE));
+}
+
+static void check_settled(check *c, uint32_t number, uint64_t status, const char *name,
+                          bool locked) {
+    fc_cache *cache = c->cache;
+    const fc__record *record = &cache->records[number];
+    uint64_t units = fc__files_units(cache, number);
+    uint64_t charged = atomic_load(&record->charged);
+    uint64_t word = fc__record_word(record, number, status);
+    bool live = fc__status_state(status) == FC__LIVE;
+    uint32_t slot;
+    bool holds = live && fc__index_holds(cache, fc__record_hash(record), word, &slot);
+    if (atomic_load(&record->status) != status) /* unlocked: may move */
+        return;
+    if (live && !holds)
+        check_left(c, name, locked, charged, units);
+    else if (charged != units)
+        report_charge(c, word, live, name, charged, units);
 }
 
 static void check_record(check *c, uint32_t number) {
@@ -116,8 +157,7 @@ static void check_record(check *c, uint32_t number) {
     fc__lock lock;
     const fc__record *record = &cache->records[number];
     uint64_t status = atomic_load(&record->status);
-    if (fc__status_state(status) == FC__FREE && !c->seen[number] &&
-        !atomic_load(&record->charged))
+    if (fc__status_state(status) == FC__FREE && !atomic_load(&record->charged))
         return;
     bool locked =
         !cache->read_only && fc__lock_try(cache, FC__LOCK_RECORD, number, &lock) == 0;
@@ -127,20 +167,18 @@ static void check_record(check *c, uint32_t number) {
     fc__manifest_name(name, number);
     switch (fc__status_state(status)) {
     case FC__FREE:
-        if ((files_of(cache, number, 16) || fc__cold_present(cache, number, false) ||
-             fc__cold_present(cache, number, true)) &&
-            atomic_load(&record->status) == status)
-            report(c, FC_LEVEL_ERROR, name, "clear the cache",
-                   "an orphan: files of a free record");
-        if (atomic_load(&record->charged) && atomic_load(&record->status) == status)
-            report(c, FC_LEVEL_ERROR, name, "clear the cache", "is free, but charged");
+        if (atomic_load(&record->charged) && atomic_load(&record->status) == status) {
+            report(c, FC_LEVEL_ERROR, name, gc, "is free, but charged");
+            c->unsettled = true;
+        }
         break;
     case FC__WRITING:
         if (locked)
             report(c, FC_LEVEL_WARNING, name, gc, "left by a writer that was killed");
+        c->unsettled = true;
         break;
     default:
-        check_settled(c, number, status, name);
+        check_settled(c, number, status, name, locked);
     }
     if (locked)
         fc__lock_release(cache, &lock);
@@ -202,27 +240,66 @@ static void check_cold(check *c, fc__handle *handle, const char *key) {
     fc__lock_release(c->cache, &lock);
 }
 
+/* FC_E_BUSY: another frame's, or damaged; *held: by another process, which may be stopped. */
+static int peek(check *c, uint64_t word, uint32_t slot, fc__manifest *m, uint8_t *key,
+                bool *held) {
+    int status = FC_E_BUSY;
+    for (int i = 0; i < 20 && status == FC_E_BUSY && fc__slot(c->cache, slot) == word; i++) {
+        if (i)
+            fc__os_sleep_ns(1000000);
+        errno = 0;
+        status = fc__lease_peek(c->cache, word, m, key, NULL, NULL);
+        *held = status == FC_E_BUSY && errno == EWOULDBLOCK;
+    }
+    return status;
+}
+
+static void report_unread(check *c, uint64_t word, bool held) {
+    char name[16];
+    fc__manifest_name(name, fc__word_record(word));
+    if (held)
+        report(c, FC_LEVEL_WARNING, name, "let that process go on, or end it",
+               "is held by another process (is it stopped?), so it was not looked at");
+    else
+        report(c, FC_LEVEL_ERROR, name, "get the key, which drops it, or clear the cache",
+               "is in the index, but its manifest is missing or damaged");
+}
+
+static void check_data(check *c, fc__handle *handle, const char *key) {
+    fc_error error = {0};
+    int status = fc__handle_verify(handle, &error);
+    c->unchecked += !fc__handle_has_checksums(handle);
+    if (status == FC_E_CORRUPT)
+        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again", "%s",
+               error.message);
+    else if (status)
+        report(c, FC_LEVEL_WARNING, key, NULL, "could not be looked at: %s", error.message);
+}
+
+/* What the record says it has, by which its files go when the frame does. */
+static void check_segments(check *c, const fc__handle *handle, const char *key) {
+    uint32_t says = atomic_load(&c->cache->records[handle->record].segments);
+    uint32_t has = handle->manifest->flags & (FC__MANIFEST_INLINE | FC__MANIFEST_COLD)
+                       ? 0
+                       : handle->manifest->segment_count;
+    if (says != has && fc__slot(c->cache, handle->slot) == handle->word)
+        report(c, FC_LEVEL_ERROR, key, "delete the key, then run: framecache gc",
+               "has %u segments, its record (%06x) says %u", has, handle->record, says);
+}
+
 static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     fc_cache *cache = c->cache;
     uint8_t key[FC__KEY_BYTES];
     char text[80], name[16];
     fc__manifest m;
-    fc_error error = {0};
     fc__handle *handle = NULL;
     int64_t since;
     bool held;
-    fc__manifest_name(name, fc__word_record(word));
-    int status = FC_E_BUSY;
-    for (int i = 0; i < 20 && status == FC_E_BUSY && fc__slot(cache, slot) == word; i++) {
-        if (i)
-            fc__os_sleep_ns(1000000);
-        status = fc__lease_peek(cache, word, &m, key, NULL, NULL);
-    }
+    int status = peek(c, word, slot, &m, key, &held);
     if (fc__slot(cache, slot) != word)
         return;
     if (status) {
-        report(c, FC_LEVEL_ERROR, name, "delete the key, or clear the cache",
-               "is in the index, but its manifest is missing, damaged or held");
+        report_unread(c, word, held);
         return;
     }
     fc_bytes bytes = {key, m.key_bytes};
@@ -230,17 +307,17 @@ static void check_frame(check *c, fc__hash hash, uint64_t word, uint32_t slot) {
     if (fc__record_expired(cache, &cache->records[fc__word_record(word)], &since))
         return;
     status = fc__verify_lease(cache, hash, bytes, word, slot, &handle, &held);
+    fc__manifest_name(name, fc__word_record(word));
     if (status == FC_E_CORRUPT)
         report(c, FC_LEVEL_ERROR, fc__key_text(text, bytes), "delete the key and put it "
                "again", "its manifest (record %s) does not hold", name);
     if (status || !handle)
         return;
+    check_segments(c, handle, fc__key_text(text, bytes));
     if (word & FC__WORD_COLD)
         check_cold(c, handle, fc__key_text(text, bytes));
-    else if ((c->flags & FC_VERIFY_DATA) && (status = fc__handle_verify(handle, &error)))
-        report(c, status == FC_E_BUSY ? FC_LEVEL_INFO : FC_LEVEL_ERROR,
-               fc__key_text(text, bytes), status == FC_E_BUSY ? NULL : "delete the key and "
-               "put it again", "%s", error.message);
+    else if (c->flags & FC_VERIFY_DATA)
+        check_data(c, handle, fc__key_text(text, bytes));
     fc__handle_release(handle);
 }
 
@@ -270,6 +347,24 @@ static void check_slot(check *c, uint32_t slot) {
         check_frame(c, hash, word, slot);
 }
 
+/* What each record has was compared already: this finds what none of them has. */
+static void check_disk(check *c, uint64_t before) {
+    uint64_t disk = c->disk + fc__control_units(c->cache), used = before >> 24;
+    if (c->errors || c->unsettled || atomic_load(&c->cache->control->used) != before)
+        return;
+    if (disk != used)
+        report(c, disk > used ? FC_LEVEL_ERROR : FC_LEVEL_WARNING, "budget", gc,
+               "%llu bytes are counted as used, the files have %llu",
+               (unsigned long long)(used * FC__PAGE), (unsigned long long)(disk * FC__PAGE));
+}
+
+static void tell_unchecked(check *c) {
+    if (c->unchecked)
+        report(c, FC_LEVEL_INFO, "data", "set FRAMECACHE_CHECKSUM=commit before frames are put",
+               "%llu of %llu frames have no checksums: their values were not checked",
+               (unsigned long long)c->unchecked, (unsigned long long)c->frames);
+}
+
 static int run(check *c, fc_error *error) {
     fc_cache *cache = c->cache;
     uint64_t before = atomic_load(&cache->control->used);
@@ -280,14 +375,8 @@ static int run(check *c, fc_error *error) {
     check_budget(c);
     for (uint32_t i = 0; i < cache->capacity * 2 && !c->stopped; i++)
         check_slot(c, i);
-    uint64_t disk = fc__control_units(cache);
-    for (uint32_t i = 0; i < cache->capacity; i++)
-        disk += c->on_disk[i];
-    if (atomic_load(&cache->control->used) == before && disk != before >> 24)
-        report(c, disk > before >> 24 ? FC_LEVEL_ERROR : FC_LEVEL_WARNING, "budget", gc,
-               "%llu bytes are counted as used, the files have %llu",
-               (unsigned long long)((before >> 24) * FC__PAGE),
-               (unsigned long long)(disk * FC__PAGE));
+    check_disk(c, before);
+    tell_unchecked(c);
     if (c->stopped)
         return c->stopped;
     if (c->errors)
@@ -307,11 +396,5 @@ int fc_cache_verify(fc_cache *cache, uint32_t flags, fc_report_fn report_fn, voi
     int status = fc__control_present(cache, error);
     if (status)
         return status;
-    c.on_disk = fc__calloc(cache->capacity, sizeof *c.on_disk);
-    c.seen = fc__calloc(cache->capacity, 1);
-    status = c.on_disk && c.seen ? run(&c, error)
-                                 : fc__fail(error, FC_E_NOMEM, "no memory to verify");
-    fc__free(c.on_disk);
-    fc__free(c.seen);
-    return status;
+    return run(&c, error);
 }

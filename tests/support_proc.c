@@ -437,6 +437,15 @@ const char *faults_of(fc_cache *cache) {
 }
 
 void must_be_clean(fc_cache *cache) {
+    faults[0] = 0;
+    if (fc_cache_verify(cache, FC_VERIFY_DATA, note_finding, NULL, NULL)) {
+        fprintf(stderr, "before gc: %s", faults);
+        CHECK(!"the cache is sound");
+    }
+    must_be_clean_after_gc(cache);
+}
+
+void must_be_clean_after_gc(fc_cache *cache) {
     fc_error error = {0};
 
     if (fc_cache_tick(cache, FC_TICK_FULL, NULL, &error)) {

@@ -89,7 +89,9 @@ fc_stats stats_of(fc_cache *cache);
 /* What is wrong, "" if nothing: the engine's own verify with data, and beside it `used`
  * against the lengths of the files, files without a record, keys that stand twice. */
 const char *faults_of(fc_cache *cache);
-/* After a full tick. Asserts that there is no fault. */
+/* Asserts that there is no fault after a full tick. */
+void must_be_clean_after_gc(fc_cache *cache);
+/* The same, and that verify finds left-overs only before it, which are no error. */
 void must_be_clean(fc_cache *cache);
 void must_be_clean_in(const char *dir);
 

@@ -1,6 +1,7 @@
 /* framecache verify and doctor: findings, each with its remedy. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "json.h"
@@ -9,6 +10,7 @@
 typedef struct finding_report {
     const cmd_request *request;
     uint64_t errors, warnings;
+    bool unchecked; /* verify passed over data without checksums */
 } finding_report;
 
 static const char *level_name(fc_level level) {
@@ -44,6 +46,8 @@ static int add_finding(void *context, const fc_finding *finding) {
     finding_report *report = context;
     report->errors += finding->level == FC_LEVEL_ERROR;
     report->warnings += finding->level == FC_LEVEL_WARNING;
+    report->unchecked |= finding->level == FC_LEVEL_INFO && finding->subject &&
+                         strcmp(finding->subject, "data") == 0;
     if (!report->request->json) {
         print_finding(finding);
         return 0;
@@ -100,8 +104,9 @@ int run_verify(const cmd_request *request) {
     fc_cache_close(cache);
     int result = end_findings(&report, status, &error);
     if (result == EXIT_FINE && !request->json && !report.warnings)
-        puts(request->data ? "clean: accounting, files, manifests and data"
-                           : "clean: accounting, files and manifests");
+        puts(!request->data      ? "clean: accounting, files and manifests"
+             : report.unchecked ? "no fault found, but not all data were checked"
+                                : "clean: accounting, files, manifests and data");
     return result;
 }
 

@@ -217,7 +217,9 @@ FC_API int fc_cache_settings(fc_cache *cache, fc_setting_fn report, void *contex
 
 /* Checks accounting against the disk, orphans, manifests and (FC_VERIFY_DATA) checksums,
  * beside running readers and writers; changes nothing. FC_E_CORRUPT if anything of level
- * FC_LEVEL_ERROR was found. `report` may be NULL. [waits] */
+ * FC_LEVEL_ERROR was found; what killed processes left, and the next sweep frees, is a
+ * warning. How many frames have no checksums to check by is told as an FC_LEVEL_INFO about
+ * "data". `report` may be NULL. [waits] */
 #define FC_VERIFY_DATA 1u
 FC_API int fc_cache_verify(fc_cache *cache, uint32_t flags, fc_report_fn report,
                            void *context, fc_error *error);

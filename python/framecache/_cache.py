@@ -477,7 +477,8 @@ class Cache(_core.Cache, Computing):
         Parameters
         ----------
         data : bool
-            The checksums of all columns too.
+            The checksums of all columns too. How many frames have none is said by a
+            finding of level "info" about "data".
 
         Returns
         -------

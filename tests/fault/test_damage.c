@@ -660,7 +660,7 @@ static void verify_finds_orphans_wrong_charges_and_changed_data(void **state) {
     name_of(cache, "key", name, -1);
     fc__record *record = &cache->records[strtoul(name, NULL, 16)];
     record->charged += 3;
-    must_find(cache, name);
+    must_find(cache, "key");
     record->charged -= 3;
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
 
@@ -676,6 +676,217 @@ static void verify_finds_orphans_wrong_charges_and_changed_data(void **state) {
     must_find(cache, "key");
     assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
     must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* ---- What verify says that gc mends, and other remedies ---- */
+
+typedef struct findings {
+    int errors, warnings, collected; /* collected: that gc is said to mend */
+    char text[400];
+} findings;
+
+static int add_finding(void *context, const fc_finding *finding) {
+    findings *f = context;
+    f->errors += finding->level == FC_LEVEL_ERROR;
+    f->warnings += finding->level == FC_LEVEL_WARNING;
+    f->collected += finding->remedy && strstr(finding->remedy, "framecache gc") != NULL;
+    snprintf(f->text, sizeof f->text, "%s: %s", finding->subject, finding->text);
+    return 0;
+}
+
+static findings verify(fc_cache *cache, uint32_t flags) {
+    findings found = {0};
+    int status = fc_cache_verify(cache, flags, add_finding, &found, NULL);
+    assert_int_equal(status, found.errors ? FC_E_CORRUPT : 0);
+    return found;
+}
+
+static void make_file(fc_cache *cache, const char *name) {
+    int fd = openat(cache->dir, name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 5000), 0);
+    close(fd);
+}
+
+static fc__record *free_record(fc_cache *cache) {
+    fc__record *record = &cache->records[200];
+    assert_int_equal(fc__status_state(record->status), FC__FREE);
+    return record;
+}
+
+static fc__record *live_record(fc_cache *cache) {
+    uint32_t slot;
+    return &cache->records[fc__word_record(
+        fc__index_find(cache, fc__hash_key(cache, fc_str("key")), &slot))];
+}
+
+static void orphan_manifest(fc_cache *cache) {
+    make_file(cache, "frames/0000fe");
+}
+
+static void orphan_segments(fc_cache *cache) {
+    make_file(cache, "frames/0000fe.s0");
+    make_file(cache, "frames/0000fe.s77777");
+}
+
+static void orphan_beyond_capacity(fc_cache *cache) {
+    make_file(cache, "frames/fffffe");
+}
+
+static void segment_that_a_live_frame_has_not(fc_cache *cache) {
+    char name[40];
+    snprintf(name, sizeof name, "frames/%06x.s9",
+             (unsigned)(live_record(cache) - cache->records));
+    make_file(cache, name);
+}
+
+static void orphan_in_cold(fc_cache *cache) {
+    mkdirat(cache->dir, "cold", 0700);
+    make_file(cache, "cold/0000fe");
+}
+
+static void charge_of_a_free_record(fc_cache *cache) {
+    free_record(cache)->charged = 7;
+}
+
+static void intent_of_a_free_record(fc_cache *cache) {
+    free_record(cache)->intent = 7;
+}
+
+static void intent_of_a_live_record(fc_cache *cache) {
+    live_record(cache)->intent = 7;
+    cache->control->used += 1ull << 24;
+}
+
+static void too_much_used(fc_cache *cache) {
+    cache->control->used += 5ull << 24;
+}
+
+static void too_little_used(fc_cache *cache) {
+    cache->control->used -= 1ull << 24;
+}
+
+static void wrong_charge_in_the_pool(fc_cache *cache) {
+    live_record(cache)->charged += 3;
+    assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
+    assert_true(stats_of(cache).pool_bytes > 0);
+}
+
+static void what_gc_is_said_to_mend_it_mends(void **state) {
+    static void (*const damages[])(fc_cache *) = {
+        orphan_manifest,         orphan_segments,
+        orphan_beyond_capacity,  segment_that_a_live_frame_has_not,
+        orphan_in_cold,          charge_of_a_free_record,
+        intent_of_a_free_record, intent_of_a_live_record,
+        too_much_used,           too_little_used,
+        wrong_charge_in_the_pool};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        fc_cache *cache = open_in(private_dir_again());
+        must_put(cache, "other", 3, 5);
+        must_put(cache, "key", ROWS, 1);
+        assert_int_equal(verify(cache, 0).errors, 0);
+        damages[i](cache);
+        findings found = verify(cache, 0);
+        if (!found.collected || found.collected != found.errors + found.warnings)
+            fail_msg("damage %zu: %d of %d: %s", i, found.collected,
+                     found.errors + found.warnings, found.text);
+        must_be_clean_after_gc(cache);
+        fc_frame_release(must_get(cache, "other", 3, 5));
+        fc_cache_close(cache);
+    }
+}
+
+static void other_remedies_work_too(void **state) {
+    static const char stranger[] = "frames/stranger";
+    fc_cache *cache = open_in(private_dir_again());
+    char name[24];
+    fc_frame *frame;
+    (void)state;
+
+    must_put(cache, "other", 3, 5);
+    must_put(cache, "key", ROWS, 1);
+    live_record(cache)->charged += 3; /* delete the key, then gc */
+    assert_true(verify(cache, 0).errors > 0);
+    assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
+    must_be_clean_after_gc(cache);
+
+    must_put(cache, "key", ROWS, 1);
+    live_record(cache)->segments = 0; /* the same: its segments stay behind */
+    assert_true(verify(cache, 0).errors > 0);
+    assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
+    must_be_clean_after_gc(cache);
+
+    must_put(cache, "key", ROWS, 1);
+    name_of(cache, "key", name, -1); /* get the key */
+    fc__table_drop_idle(cache, false);
+    assert_int_equal(unlinkat(cache->frames, name, 0), 0);
+    assert_true(verify(cache, 0).errors > 0);
+    assert_int_equal(fc_get(cache, fc_str("key"), 0, &frame, NULL), FC_E_CORRUPT);
+    must_be_clean_after_gc(cache);
+
+    make_file(cache, stranger); /* remove the file: gc does not */
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    assert_int_equal(verify(cache, 0).errors, 1);
+    assert_int_equal(unlinkat(cache->dir, stranger, 0), 0);
+    must_be_clean(cache);
+    fc_frame_release(must_get(cache, "other", 3, 5));
+    fc_cache_close(cache);
+}
+
+/* A number that a stray store left, in each count of a record and of control. */
+static void a_damaged_segment_count_takes_no_time(void **state) {
+    static const uint32_t counts[] = {2, 0, 1u << 20, (1u << 20) + 1, 1u << 31, UINT32_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (int way = 0; way < 4; way++) {
+            fc_cache *cache = open_in(private_dir_again());
+            must_put(cache, "key", ROWS, 1);
+            live_record(cache)->segments = counts[i];
+            alarm(60); /* counted up to, the largest takes hours */
+            assert_int_equal(verify(cache, FC_VERIFY_DATA).errors > 0, counts[i] != 2);
+            fc_frame_release(must_get(cache, "key", ROWS, 1));
+            if (way == 0)
+                assert_int_equal(fc_delete(cache, fc_str("key"), NULL), 0);
+            else if (way == 1)
+                must_put(cache, "key", ROWS, 2);
+            else if (way == 2)
+                assert_true(fc__evict_one(cache, NULL));
+            must_put(cache, "more", ROWS, 3); /* perhaps over its files */
+            fc_frame_release(must_get(cache, "more", ROWS, 3));
+            assert_int_equal(fc_cache_clear(cache, NULL, NULL), 0);
+            must_be_clean_after_gc(cache);
+            alarm(0);
+            fc_cache_close(cache);
+        }
+    }
+}
+
+static void put_with_checksum(const char *dir, const char *key, const char *checksum) {
+    fc_options options = options_in(dir);
+    options.checksum = checksum;
+    fc_cache *cache = open_with(&options);
+    must_put(cache, key, ROWS, 1);
+    fc_cache_close(cache);
+}
+
+static void verify_of_data_tells_how_many_frames_have_no_checksums(void **state) {
+    const char *dir = private_dir_again();
+    (void)state;
+
+    put_with_checksum(dir, "a", "commit");
+    fc_cache *cache = open_in(dir);
+    assert_string_equal(verify(cache, FC_VERIFY_DATA).text, "");
+    put_with_checksum(dir, "b", "off");
+    put_with_checksum(dir, "c", "off");
+    assert_string_equal(verify(cache, 0).text, "");
+    findings found = verify(cache, FC_VERIFY_DATA);
+    assert_int_equal(found.errors + found.warnings, 0);
+    assert_string_equal(found.text, "data: 2 of 3 frames have no checksums: their values "
+                                    "were not checked");
     fc_cache_close(cache);
 }
 
@@ -733,6 +944,10 @@ int main(void) {
         cmocka_unit_test(missing_or_short_segment_is_corrupt_and_no_signal),
         cmocka_unit_test(a_slice_that_ends_at_a_damaged_offset_is_corrupt_however_reached),
         cmocka_unit_test(verify_finds_orphans_wrong_charges_and_changed_data),
+        cmocka_unit_test(what_gc_is_said_to_mend_it_mends),
+        cmocka_unit_test(other_remedies_work_too),
+        cmocka_unit_test(a_damaged_segment_count_takes_no_time),
+        cmocka_unit_test(verify_of_data_tells_how_many_frames_have_no_checksums),
         cmocka_unit_test(removed_directory_closes_the_cache_for_who_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ static const char *const steps[] = {
     "put-manifest",     "put-segment",    "put-key-locked",   "put-committed",
     "put-live",         "put-published",  "delete-unslotted", "evict-leased",
     "evict-unslotted",  "reclaim-marked", "reclaim-unlinked", "reclaim-uncharged",
-    "unlink-manifest",  "pool-writing"};
+    "unlink-manifest",  "unlink-segment",   "pool-writing"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 static const struct action {
@@ -165,6 +165,7 @@ static int64_t stop_once(const char *step, int action, int signal_number) {
     fill(cache);
     pid_t pid = spawn(stopper, &s);
     must_stop(pid);
+    assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
     int64_t took = others_go_on(cache, actions[action].key);
     kill(pid, signal_number);
     if (signal_number == SIGCONT)
