@@ -49,6 +49,32 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
+@contextlib.contextmanager
+def _named(path: str, explained: Callable[[Exception], str]) -> Iterator[None]:
+    """Whatever pyarrow raises, with the file, the column and a remedy.
+
+    That is all kinds: of its own, NotImplementedError, KeyError, and others' too.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:
+        if type(error).__name__ == "ArrowCancelled":  # by a signal
+            raise KeyboardInterrupt from None
+        raise FileError(f"{path}: {explained(error)}") from error
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = (
+        str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    )
+    lines = text.strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 # ---- Reading ----
 
 
@@ -77,8 +103,9 @@ class Source:
                 raise
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        reader = self._pa.RecordBatchReader.from_batches(self._schema, self._read())
-        return reader.__arrow_c_stream__(requested_schema)
+        with self._named():
+            batches = self._pa.RecordBatchReader.from_batches(self._schema, self._read())
+            return batches.__arrow_c_stream__(requested_schema)
 
     def _read(self) -> Iterator[Any]:
         try:
@@ -94,18 +121,11 @@ class Source:
         """Close the file."""
         self._file.close()
 
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """What pyarrow says, with the file, the column and a remedy."""
-        try:
-            yield
-        except (self._pa.ArrowInvalid, self._pa.ArrowKeyError, OSError) as error:
-            raise FileError(f"{self.path}: {self._explained(error)}") from error
+    def _named(self) -> contextlib.AbstractContextManager[None]:
+        return _named(self.path, self._explained)
 
     def _explained(self, error: Exception) -> str:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
+        text = _explained(error)
         number = re.match(r"In CSV column #(\d+): ", text)
         if not number:
             return text
@@ -168,12 +188,19 @@ class Source:
         except self._pa.ArrowInvalid:
             self._file.seek(0)
             return self._stream()
-        count = reader.num_record_batches
-        return reader.schema, (reader.get_batch(index) for index in range(count))
+        numbers = range(reader.num_record_batches)
+        return reader.schema, _valid(map(reader.get_batch, numbers))
 
     def _stream(self) -> tuple[Any, Iterator[Any]]:
         reader = self._pa.ipc.open_stream(self._file)
-        return reader.schema, iter(reader)
+        return reader.schema, _valid(iter(reader))
+
+
+def _valid(batches: Iterator[Any]) -> Iterator[Any]:
+    """As they are, but of a damaged file: pyarrow takes offsets and codes unseen."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
 
 
 # ---- Writing ----
@@ -212,17 +239,15 @@ def write(frame: Frame, path: str, *, force: bool = False) -> int:
     pa = _pyarrow()
     if os.path.lexists(path) and not force:
         raise FileError(f"{path}: is there already; --force replaces it")
-    reader = pa.RecordBatchReader.from_stream(frame.batches(_BATCH_ROWS))
-    if kind == "csv":
-        _check_csv(path, reader.schema)
     unfinished = f"{path}.{os.getpid()}.part"
     try:
-        with Progress(os.path.basename(path), frame.rows, "rows") as bar:
-            _copy(pa, kind, reader, unfinished, bar)
-        os.replace(unfinished, path)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        text = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{path}: {text}") from error
+        with _named(path, _explained):
+            reader = pa.RecordBatchReader.from_stream(frame.batches(_BATCH_ROWS))
+            if kind == "csv":
+                _check_csv(path, reader.schema)
+            with Progress(os.path.basename(path), frame.rows, "rows") as bar:
+                _copy(pa, kind, reader, unfinished, bar)
+            os.replace(unfinished, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(unfinished)

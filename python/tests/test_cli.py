@@ -330,3 +330,105 @@ def test_a_large_csv_is_never_in_memory_three_times(
     size = cache.info("k")["bytes"]
     assert size >= 8 * 8 * 1_000_000
     assert grown < 2.6 * size, grown / size
+
+
+# ---- Files that pyarrow refuses, or cannot read ----
+
+DAMAGED = """
+import contextlib, io, os, random, sys
+from framecache._cli import main
+
+folder, kinds = sys.argv[1], sys.argv[2:]
+for kind in kinds:
+    name = os.path.join(folder, f"good.{kind}")
+    good = open(name, "rb").read()
+    dice = random.Random(kind)
+    for number in range(60):
+        data = bytearray(good)
+        if number % 6 == 0:
+            data = data[: dice.randrange(len(data))]
+        for _ in range(dice.choice((1, 1, 4, 40))):
+            if data:
+                data[dice.randrange(len(data))] = dice.choice((0, 1, 127, 128, 255))
+        bad = os.path.join(folder, f"bad.{kind}")
+        open(bad, "wb").write(data)
+        said, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+            status = main(["load", bad, "damaged"])
+        text = errors.getvalue()
+        assert status in (0, 1), (kind, number, status)
+        if status == 1:
+            assert text.startswith("framecache: ") and text.count("\\n") == 1, text
+print("done")
+"""
+
+
+def test_a_damaged_file_is_read_or_refused_in_a_line(
+    command: Command, tmp_path: Path
+) -> None:
+    table = pa.table({
+        **TABLE.to_pydict(), "list": [[1], None, [2, 3]],
+        "s": [{"a": "x"}, None, {"a": "y"}],
+        "d": pa.array(["u", "v", "u"]).dictionary_encode(),
+    })  # fmt: skip
+    write_stream(table, tmp_path / "good.arrows")
+    write_file(table, tmp_path / "good.arrow")
+    parquet.write_table(table, tmp_path / "good.parquet")
+    csv.write_csv(TABLE, tmp_path / "good.csv")
+    kinds = ["arrows", "arrow", "parquet", "csv"]
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED, str(tmp_path), *kinds],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "done\n", (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowNotImplementedError("no such\nthing"), pa.ArrowKeyError("no such"),
+        pa.ArrowIndexError("no such"), pa.ArrowCapacityError("no such"),
+        pa.ArrowMemoryError("no such"), pa.ArrowSerializationError("no such"),
+        pa.ArrowTypeError("no such"), RuntimeError("no such"), KeyError("no such"),
+        UnicodeDecodeError("utf8", b"x", 0, 1, "no such"), AttributeError("no such"),
+        NotImplementedError(""), OverflowError("no such"), RecursionError("no such"),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("when", ["opening", "reading"])
+def test_whatever_pyarrow_raises_is_a_line(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    when: str,
+) -> None:
+    parquet.write_table(TABLE, tmp_path / "x.parquet")
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    name = "__init__" if when == "opening" else "iter_batches"
+    monkeypatch.setattr(parquet.ParquetFile, name, fail)
+    said = command.refused("load", "x.parquet", "k")
+    assert said.startswith("framecache: x.parquet: ")
+    assert ("no such" if str(error) else "NotImplementedError") in said
+
+
+def test_what_a_format_cannot_hold_is_a_line(
+    command: Command, cache: framecache.Cache
+) -> None:
+    union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+    for name, array in (
+        ("union", union),
+        ("interval", pa.array([(1, 2, 3)], pa.month_day_nano_interval())),
+        ("decimal", pa.array([1], pa.decimal256(50, 2))),
+    ):  # fmt: skip
+        cache.put(name, pa.table({"x": array})).release()
+        for kind in ("parquet", "csv", "arrow"):
+            status, _, errors = command.run("export", name, f"{name}.{kind}")
+            assert status == 0 or errors.startswith(f"framecache: {name}.{kind}: ")
+            assert status == 0 or errors.count("\n") == 1
+    assert not [name for name in os.listdir() if name.endswith(".part")]
