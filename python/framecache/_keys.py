@@ -230,6 +230,8 @@ def _pandas_table(
     hash: Hash, value: pd.DataFrame | pd.Series[Any] | pd.Index[Any]
 ) -> None:
     from ._pandas_in import table_of
+    from ._pandas_meta import fields_of_objects
+    from ._pandas_objects import without_order
 
     try:
         table = table_of(value)
@@ -238,8 +240,9 @@ def _pandas_table(
     assert table is not None
     hash.update(b"pandas:%d:%d:" % (table.rows, len(table.columns)))
     _put(hash, b"metadata", table.metadata)
+    coded = fields_of_objects(table.metadata)
     for column in table.columns:
-        _column(hash, column)
+        _column(hash, without_order(column) if column[0] in coded else column)
 
 
 def _column(hash: Hash, column: tuple[Any, ...] | None) -> None:

@@ -57,8 +57,9 @@ class Computing:
             None, bool, int, float, complex, str, bytes, bytearray, memoryview, list,
             tuple, dict, set, frozenset, datetime, date, time, timedelta, time zones,
             Decimal, UUID; numpy arrays, scalars and dtypes; tables, alone or inside;
-            Timestamp and Timedelta of pandas; figures of plotly; and what `register`
-            knows. Exactly these types: a subclass would come back as another.
+            Timestamp, Timedelta, Period and Interval of pandas; figures of plotly; and
+            what `register` knows. Exactly these types: a subclass would come back as
+            another.
         ttl, stale, tags, cost
             As for `Cache.put`.
         allow_pickle : bool

@@ -152,9 +152,7 @@ def objects(values: list[Any]) -> np.ndarray[Any, Any]:
     """A list as an array of objects, whatever the items are."""
     import numpy as np
 
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def read(data: Data) -> tuple[np.ndarray[Any, Any] | None, str | None]:

@@ -150,7 +150,8 @@ class Reader:
         extra: Extra,
         backend: str | None,
     ) -> Read:
-        if backend is None or extra.get("as") in _OWN:
+        own = extra.get("as") in _OWN or extra.get("objects") == _pandas_objects.CODED
+        if backend is None or own:
             return self._read(position, data, recorded, extra)
         if backend == "pyarrow":
             return self._arrow(position, extra.get("arrow"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from ._pandas_encode import (
 )
 from ._pandas_labels import frequency_of, levels_of, pack, pack_index
 from ._pandas_objects import Column, refuse
+from ._values_in import Unstorable, encode_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,15 +262,39 @@ def _names(index: pd.Index[Any]) -> list[Any] | None:
 
 
 def _attributes(value: pd.DataFrame | pd.Series[Any]) -> dict[str, Any]:
+    """The attrs that JSON has, for pyarrow too; and if there are others, all for us."""
     attrs = value.attrs
     if not attrs:
         return {}
+    plain = {k: v for k, v in attrs.items() if type(k) is str and _is_plain([k, v])}
+    if len(plain) == len(attrs):
+        return {"attributes": plain}
     try:
-        if json.loads(json.dumps(attrs)) == attrs:
-            return dict(attrs)
-    except (TypeError, ValueError):
-        pass
-    raise TypeError("df.attrs does not survive JSON: clear it, or make it plain")
+        coded = encode_alone(attrs, "df.attrs").decode()
+    except Unstorable as reason:
+        raise TypeError(str(reason)) from reason.__cause__
+    return {"attributes": plain, "attrs": coded}
+
+
+def _is_plain(value: Any, level: int = 0) -> bool:
+    """Whether it comes back from any JSON as it is."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.encode(errors="replace").decode() == value)
+    if kind is int:
+        return bool(value.bit_length() < 64)
+    if kind is float:
+        return bool(value - value == 0)
+    if level == 16:  # perhaps it contains itself
+        return False
+    if kind is list:
+        return all(_is_plain(item, level + 1) for item in value)
+    if kind is dict:
+        items = value.items()
+        return all(
+            type(k) is str and _is_plain(k) and _is_plain(v, level + 1) for k, v in items
+        )
+    return value is None or kind is bool
 
 
 # ---- What to remember ----
@@ -365,8 +389,7 @@ def _from_frame(frame: pd.DataFrame, kind: str, scan: Scan, **more: Any) -> Tabl
     descriptors = _add_index(writer, index, fields)
     if (names := _names(index)) is not None:
         more["names"] = names
-    if attributes := _attributes(frame):
-        more["attributes"] = attributes
+    more.update(_attributes(frame))
     if not frame.flags.allows_duplicate_labels:
         more["unique_labels"] = True
     return _finish(writer, kind, descriptors, labels, more)

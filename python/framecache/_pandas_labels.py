@@ -12,6 +12,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ._values_in import encode_alone
+from ._values_out import decode_alone
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,7 +30,7 @@ def pack(value: Any) -> Any:
     if type(value) is tuple:
         return {"tuple": [pack(item) for item in value]}
     simple = _simple().get(type(value))
-    if simple is not None:
+    if simple is not None and getattr(value, "tzinfo", None) is None:
         tag, text = simple
         return {tag: text(value)}
     return _pack_pandas(value)
@@ -66,7 +69,7 @@ def _pack_pandas(value: Any) -> Packed:
         return {"interval": [pack(value.left), pack(value.right), value.closed]}
     if isinstance(value, np.generic) and value.dtype.kind in "biufcmM":
         return {"numpy": [value.dtype.str, value.tobytes().hex()]}
-    raise TypeError(f"a label {value!r} of type {type(value).__name__} cannot be kept")
+    return {"value": encode_alone(value, f"a label {value!r}").decode()}
 
 
 def unpack(packed: Any) -> Any:
@@ -116,6 +119,8 @@ def _unpack_pandas(tag: str, content: Any) -> Any:
         return pd.Interval(unpack(content[0]), unpack(content[1]), content[2])
     if tag == "numpy":
         return np.frombuffer(bytes.fromhex(content[1]), dtype=content[0])[0]
+    if tag == "value":
+        return decode_alone(content, "the labels")
     raise ValueError(f"no label is tagged {tag!r}")
 
 

@@ -51,6 +51,26 @@ def encode_pairs(pairs: list[tuple[bytes, bytes]]) -> bytes:
     return b"".join(parts)
 
 
+def decode_pairs(metadata: bytes) -> list[tuple[bytes, bytes]]:
+    """What `encode_pairs` was given."""
+    texts, at = [], 4
+    while at < len(metadata):
+        (size,) = struct.unpack_from("=i", metadata, at)
+        texts.append(metadata[at + 4 : at + 4 + size])
+        at += 4 + size
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def fields_of_objects(metadata: bytes) -> set[str]:
+    """The fields that hold objects of any types as JSON, by what `encode` gave."""
+    if b'"objects": "values"' not in metadata:
+        return set()
+    own = json.loads(dict(decode_pairs(metadata))[b"framecache"])
+    return {
+        name for name, extra in own["columns"].items() if extra.get("objects") == "values"
+    }
+
+
 def read(metadata: dict[bytes, bytes]) -> Meta:
     """What the metadata of a table says; nothing, where it cannot be understood."""
     pandas = metadata.get(b"pandas")

@@ -137,7 +137,8 @@ def numbers_of(plan: Plan, make: Any) -> Numbers | None:
     `make` is pandas' ``create_dataframe_from_blocks``, or None: it has none.
     """
     meta = plan.meta
-    special = meta.attributes or meta.own.get("unique_labels") or meta.own.get("names")
+    attributes = meta.attributes or meta.own.get("attrs")
+    special = attributes or meta.own.get("unique_labels") or meta.own.get("names")
     if make is None or special or not meta.plain or plan.labels is None:
         return None
     if not plan.places or -1 in plan.places:

@@ -1,7 +1,8 @@
-"""Columns of Python objects of one type: as Arrow stores that type, and objects again.
+"""Columns of Python objects: of one type as Arrow stores that, of others as JSON.
 
-Missing values are null; which object stood for them (None, NaN, NA) is recorded, so a
-column that mixes them is refused.
+Missing values are null; which object stood for them (None, NaN, NA, NaT) is recorded. Of
+a column that mixes them, one is null, and the rest are values like others. What JSON has
+no form for stands in it as in values (_values_in.py): exactly what was put comes back.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _numpy
-from ._errors import ColumnTypeError
+from ._errors import ColumnTypeError, CorruptError
 from ._numpy import Data
+from ._values_in import Unstorable, encode_alone, sorted_dicts
+from ._values_out import decode_alone
 
 if TYPE_CHECKING:
     import numpy as np
 
 Column = tuple[Any, ...]  # for _put_columns
+_Typed = tuple[str, Callable[[str, list[Any]], tuple[Any, Any]]]
 NULLABLE = 2  # ARROW_FLAG_NULLABLE
-_NULL_NAMES = {0: None, 1: "None", 2: "NaN", 4: "NA"}
+_NULL_NAMES = {0: None, 1: "None", 2: "NaN", 4: "NA", 8: "NaT"}
+CODED = "values"  # the label of what is stored as JSON
 
 
 def flat(name: str, format: str, rows: int, buffers: Any, nulls: int = 0) -> Column:
@@ -63,65 +68,80 @@ def encode_text(
 
 
 def encode(name: str, values: np.ndarray[Any, Any]) -> tuple[Column, dict[str, Any]]:
-    """Objects of one type as a column, and what to remember.
+    """Objects as a column, and what to remember.
 
     Raises
     ------
     ColumnTypeError
-        They are of several types, or of one that does not come back.
+        One is of a type that does not come back; the message has its row.
     """
+    import numpy as np
+
+    values = np.ascontiguousarray(values)
     try:
         column, kinds = encode_text(name, values, exact=True)
-    except TypeError as reason:
-        return _encode_typed(name, values, reason)
-    return column, _nulls(name, kinds)
-
-
-def _nulls(name: str, kinds: int) -> dict[str, Any]:
+    except (TypeError, ColumnTypeError):  # not all are texts, or not all valid ones
+        return _encode_others(name, values)
     if kinds not in _NULL_NAMES:
-        raise refuse(name, "it mixes several of None, NaN and NA as missing values")
-    null = _NULL_NAMES[kinds]
+        return _encode_coded(name, values, kinds)
+    return column, _nulls(kinds)
+
+
+def _nulls(kind: int) -> dict[str, Any]:
+    null = _NULL_NAMES[kind]
     return {"null": null} if null else {}
 
 
-def _null_kind(value: Any, na: Any) -> int:
-    """As encode_strings has it: 1 None, 2 NaN, 4 NA, 0 a value."""
-    if value is None:
-        return 1
-    if value is na:
-        return 4
-    return 2 if type(value) is float and value != value else 0
+def _encode_others(
+    name: str, values: np.ndarray[Any, Any]
+) -> tuple[Column, dict[str, Any]]:
+    import pandas as pd
+
+    kinds, types = _core.missing_kinds(values, pd.NA, pd.NaT)
+    typed = _types().get(next(iter(types))) if len(types) == 1 else None
+    if typed is not None and kinds in _NULL_NAMES:
+        try:
+            return _encode_typed(name, values, next(iter(types)), typed, kinds)
+        except (OverflowError, ValueError, ColumnTypeError):  # Arrow's does not hold them
+            pass
+    return _encode_coded(name, values, kinds)
 
 
 def _encode_typed(
-    name: str, values: np.ndarray[Any, Any], reason: TypeError
+    name: str, values: np.ndarray[Any, Any], kind: type, typed: _Typed, null: int
 ) -> tuple[Column, dict[str, Any]]:
     import numpy as np
-    import pandas as pd
 
-    items = values.tolist()
-    present, kinds, types = [], 0, set()
-    for item in items:
-        kind = _null_kind(item, pd.NA)
-        kinds |= kind
-        present.append(not kind)
-        if not kind:
-            types.add(type(item))
-    typed = _types().get(next(iter(types))) if len(types) == 1 else None
-    if typed is None:
-        raise refuse(name, f"of its objects, {reason}") from None
-    filled = [item if there else None for item, there in zip(items, present, strict=True)]
     label, make = typed
-    extra = {"objects": label, **_nulls(name, kinds)}
-    try:
-        format, buffers = make(name, filled)
-    except (OverflowError, ValueError) as error:
-        raise refuse(name, f"of its objects of type {label}, {error}") from None
+    extra = {"objects": label, **_nulls(null)}
+    items, bitmap, nulls = values.tolist(), None, 0
+    if null:
+        present = [type(i) is kind and (kind is not float or i == i) for i in items]
+        items = [i if there else None for i, there in zip(items, present, strict=True)]
+        bitmap = np.packbits(present, bitorder="little")
+        nulls = len(items) - sum(present)
+    format, buffers = make(name, items)
     if format is None:  # pyarrow's
         return (name, *buffers), extra
-    bitmap = np.packbits(present, bitorder="little") if kinds else None
-    nulls = len(items) - sum(present)
     return flat(name, format, len(items), (bitmap, *buffers), nulls), extra
+
+
+def _encode_coded(
+    name: str, values: np.ndarray[Any, Any], kinds: int
+) -> tuple[Column, dict[str, Any]]:
+    """As JSON, a text each; of the ways in which some are missing, the first is null."""
+    import pandas as pd
+
+    def other(item: Any, row: int) -> bytes:
+        try:
+            return encode_alone(item, f"row {row}")
+        except Unstorable as reason:
+            raise refuse(name, str(reason)) from reason.__cause__
+
+    null = kinds & -kinds
+    bitmap, offsets, data, nulls = _core.encode_values(values, pd.NA, pd.NaT, null, other)
+    column = flat(name, "U", len(values), (bitmap, offsets, data), nulls)
+    return column, {"objects": CODED, **_nulls(null)}
 
 
 def _bools(name: str, items: list[Any]) -> tuple[str, Any]:
@@ -188,7 +208,7 @@ def _decimals(name: str, items: list[Any]) -> tuple[None, Any]:
     pa = pyarrow_for(name, "objects of type Decimal")
     try:
         array = pa.array(items)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, TypeError) as error:  # TypeError: one is infinite
         raise ValueError(str(error)) from None
     if array.to_pylist() != items:
         raise ValueError(f"pyarrow's {array.type} does not hold all exactly")
@@ -196,7 +216,7 @@ def _decimals(name: str, items: list[Any]) -> tuple[None, Any]:
 
 
 @lru_cache(maxsize=1)
-def _types() -> dict[type, tuple[str, Callable[[str, list[Any]], tuple[Any, Any]]]]:
+def _types() -> dict[type, _Typed]:
     import decimal
     import uuid
 
@@ -212,6 +232,15 @@ def _types() -> dict[type, tuple[str, Callable[[str, list[Any]], tuple[Any, Any]
     }
 
 
+def without_order(column: Column) -> Column:
+    """What to hash of a column as JSON: the order of a dict is no content."""
+    *about, (bitmap, offsets, data), dictionary = column
+    if b'{"dict":' not in data:
+        return column
+    tree = _core.join_values(data, offsets, bitmap, 0, column[2])
+    return (*about, (bitmap, b"", sorted_dicts(tree)), dictionary)
+
+
 # ---- Out ----
 
 
@@ -223,6 +252,8 @@ def decode(data: Data, extra: dict[str, Any]) -> Any:
         if data.type != "STRING":
             return None
         return _numpy.objects(_numpy.strings(data, absent))
+    if kind == CODED:
+        return _decode_coded(data, absent) if data.type == "STRING" else None
     make = _OUT.get(kind)
     if make is None or data.type not in make[0]:
         return None
@@ -234,14 +265,33 @@ def decode(data: Data, extra: dict[str, Any]) -> Any:
     return array
 
 
+def _decode_coded(data: Data, absent: Any) -> Any:
+    if not data.rows:
+        return _numpy.objects([])
+    what = f"column {data.name!r}"
+    content = data.values if data.values is not None else b""
+    try:
+        place = (data.validity, data.bit, data.rows)
+        tree = _core.join_values(content, data.offsets, *place)
+    except ValueError as error:
+        raise CorruptError(f"{what} holds damaged values ({error})") from error
+    items = decode_alone(tree, what)
+    if type(items) is not list or len(items) != data.rows:
+        raise CorruptError(f"{what} holds damaged values: not one for each row")
+    array = _numpy.objects(items)
+    if absent is not None and _numpy.has_nulls(data):
+        array[_numpy.mask(data)] = absent
+    return array
+
+
 def missing(name: str | None) -> Any:
     """The object that stood for null."""
     if name == "NaN":
         return float("nan")
-    if name == "NA":
+    if name in ("NA", "NaT"):
         import pandas as pd
 
-        return pd.NA
+        return pd.NA if name == "NA" else pd.NaT
     return None
 
 

@@ -11,6 +11,7 @@ from ._frame import Frame, layout_of, refuse_copy
 from ._pandas_decode import Plan, Reader, object_or_none, plan_of
 from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
 from ._pandas_numbers import numbers_of, small
+from ._values_out import decode_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,11 +166,20 @@ def dataframe(
     result = _assemble(arrays, index, labels, plan.pandas)
     if plan.numbers is None:
         plan.numbers = numbers_of(plan, _from_blocks(plan.pandas)) or False
-    if meta.attributes:
-        result.attrs = deepcopy(meta.attributes)  # what is remembered stays
+    if attributes := _attributes(meta):
+        result.attrs = attributes
     if meta.own.get("unique_labels"):
         result.flags.allows_duplicate_labels = False
     return result
+
+
+def _attributes(meta: _pandas_meta.Meta) -> dict[Any, Any]:
+    """The attrs, new each time: what is remembered stays."""
+    coded = meta.own.get("attrs")
+    if coded is None:
+        return deepcopy(meta.attributes)
+    attributes: dict[Any, Any] = decode_alone(coded, "df.attrs")
+    return attributes
 
 
 def _assemble(

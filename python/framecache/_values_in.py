@@ -74,8 +74,11 @@ class Encoded(NamedTuple):
 class Encoder:
     """One value being encoded."""
 
-    def __init__(self, allow_pickle: bool = False, careful: bool = False) -> None:
+    def __init__(
+        self, allow_pickle: bool = False, careful: bool = False, alone: bool = False
+    ) -> None:
         self.allow_pickle = allow_pickle
+        self.alone = alone  # nothing stands beside the tree, and equal values are alike
         self.plain = _PLAIN - {str} if careful else _PLAIN
         self.small: list[Any] = []
         self.small_bytes = 0
@@ -111,8 +114,13 @@ class Encoder:
             raise
         return made
 
-    def buffer(self, data: Any, count: int) -> list[int]:
-        """Where bytes are: ``[offset, bytes]`` in the shared column, or ``[number]``."""
+    def buffer(self, data: Any, count: int) -> Any:
+        """Where bytes are: ``[offset, bytes]`` in the shared column, or ``[number]``.
+
+        Of a tree that stands alone: the bytes, as hexadecimal digits.
+        """
+        if self.alone:
+            return bytes(data).hex()
         if count > _LARGE_BYTES:
             self.large.append(data)
             return [len(self.large) - 1]
@@ -232,6 +240,8 @@ def _tuple(encoder: Encoder, value: tuple[Any, ...], level: int) -> Any:
 
 def _set(encoder: Encoder, value: Any, level: int) -> Any:
     nodes = encoder.nodes(value, len(value), level + 1, _of_item)
+    if encoder.alone:  # their order differs between processes
+        nodes.sort(key=_json)
     return {type(value).__name__: nodes}
 
 
@@ -384,7 +394,26 @@ def _from_pandas(encoder: Encoder, value: Any, level: int) -> Any:
         return {"timestamp": [value._value, value.unit, zone, value.fold]}
     if type(value) is pd.Timedelta:
         return {"pandas.timedelta": [value._value, value.unit]}
+    if type(value) is pd.Period:
+        return _period(value)
+    if type(value) is pd.Interval:
+        sides = encoder.nodes([value.left, value.right], 2, level + 1, _index)
+        return {"interval": [*sides, value.closed]}
     return None
+
+
+def _period(value: Any) -> Any:
+    """By its frequency's name, if that says all of it."""
+    import pandas as pd
+
+    name = value.freqstr
+    try:
+        same = pd.Period(ordinal=value.ordinal, freq=name).freq == value.freq
+    except ValueError:
+        same = False
+    if not same:
+        raise Refused(f"the frequency {value.freq!r} has no name to find it by")
+    return {"period": [value.ordinal, name]}
 
 
 def _from_table(encoder: Encoder, value: Any, level: int) -> Any:
@@ -392,6 +421,8 @@ def _from_table(encoder: Encoder, value: Any, level: int) -> Any:
         return None
     if _is_column(value):
         raise Refused(f"a {type(value).__qualname__} is a column, and no table")
+    if encoder.alone:
+        raise Refused(f"a {type(value).__qualname__} is not kept in a column or attrs")
     try:
         kind, table = _table(value)
     except TypeError as error:
@@ -534,19 +565,44 @@ def encode(value: Any, allow_pickle: bool = False) -> Encoded:
 
 def _encode(value: Any, allow_pickle: bool = False) -> Encoded:
     """The same for every value."""
-    encoder = Encoder(allow_pickle)
+    tree, encoder = _tree(value, "value", allow_pickle=allow_pickle)
+    return Encoded(tree, b"".join(encoder.small), encoder.large, encoder.tables)
+
+
+def encode_alone(value: Any, root: str) -> bytes:
+    """A value as a tree that holds all of it: arrays too, but no tables.
+
+    TypeError names the path from `root`.
+    """
+    return _tree(value, root, alone=True)[0]
+
+
+def _tree(value: Any, root: str, **how: bool) -> tuple[bytes, Encoder]:
     try:
+        encoder = Encoder(**how)
         try:
-            tree = _json(encoder.node(value, 0)).encode()
+            return _json(encoder.node(value, 0)).encode(), encoder
         except UnicodeEncodeError:
-            encoder = Encoder(allow_pickle, careful=True)
-            tree = _json(encoder.node(value, 0)).encode()
+            encoder = Encoder(careful=True, **how)
+            return _json(encoder.node(value, 0)).encode(), encoder
     except Refused as refused:
         cyclic = len(set(refused.within)) != len(refused.within)
         why = "contains itself" if cyclic else str(refused)
         parts = refused.path
         if len(parts) > 12:
             parts = [*parts[:8], "...", *parts[-3:]]
-        path = "value" + "".join(parts)
+        path = root + "".join(parts)
         raise Unstorable(f"{path}: {why}") from refused.__cause__
-    return Encoded(tree, b"".join(encoder.small), encoder.large, encoder.tables)
+
+
+def sorted_dicts(tree: str) -> bytes:
+    """A tree without the order of dicts: equal values have equal ones."""
+    return _json(json.loads(tree, object_hook=_sorted)).encode()
+
+
+def _sorted(node: dict[str, Any]) -> dict[str, Any]:
+    flat = node.get("dict")
+    if flat is not None:
+        pairs = sorted(zip(flat[::2], flat[1::2], strict=True), key=_json)
+        node["dict"] = [part for pair in pairs for part in pair]
+    return node

@@ -13,7 +13,8 @@ import json
 import math
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._errors import CorruptError, Error, UnsupportedError
@@ -41,8 +42,8 @@ class _Passed(Exception):
 class Decoder:
     """One value being decoded, from the columns of a frame."""
 
-    def __init__(self, frame: Frame, names: list[str], unpickle: Any) -> None:
-        self.frame = frame
+    def __init__(self, frame: Frame | None, names: list[str], unpickle: Any) -> None:
+        self.frame = frame  # None: the tree stands alone
         self.names = names
         self._unpickle = unpickle
         self._small: memoryview | None = None
@@ -50,6 +51,7 @@ class Decoder:
     def column(self, name: str) -> memoryview:
         """The bytes of a column; a view keeps the frame leased."""
         position = self.names.index(name)
+        assert self.frame is not None
         _, format, *_, values, _, _, _ = self.frame._column(position)
         if format != "Z":
             raise ValueError(f"column {name!r} is not binary")
@@ -57,6 +59,8 @@ class Decoder:
 
     def buffer(self, place: Any) -> memoryview:
         """What `Encoder.buffer` gave the place of."""
+        if isinstance(place, str):  # of a tree that stands alone
+            return memoryview(bytearray.fromhex(place))
         if len(place) == 1:
             return self.column(f"buffer {place[0]:d}")
         offset, count = place
@@ -78,6 +82,8 @@ class Decoder:
             return _DECODERS[tag](self, content)
 
     def pickle(self, content: Any) -> Any:
+        if self._unpickle is None:
+            raise ValueError("a pickle, where none is put")
         try:
             return self._unpickle(self.bytes(content))
         except Exception as error:
@@ -248,9 +254,23 @@ def _pandas_timedelta(decoder: Decoder, content: Any) -> Any:
     return pd.Timedelta(np.timedelta64(count, unit))
 
 
+def _period(decoder: Decoder, content: Any) -> Any:
+    import pandas as pd
+
+    ordinal, freq = content
+    return pd.Period(ordinal=ordinal, freq=freq)
+
+
+def _interval(decoder: Decoder, content: Any) -> Any:
+    import pandas as pd
+
+    return pd.Interval(*content)
+
+
 def _table(decoder: Decoder, content: Any) -> Any:
     kind, number = content
     position = decoder.names.index(f"table {number:d}")
+    assert decoder.frame is not None
     nested = decoder.frame._nested(position)
     value = value_of(nested, kind)
     if value is not nested:
@@ -307,6 +327,8 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "pandas": _pandas,
     "timestamp": _timestamp,
     "pandas.timedelta": _pandas_timedelta,
+    "period": _period,
+    "interval": _interval,
     "table": _table,
     "figure": _figure,
     "extension": _extension,
@@ -361,15 +383,31 @@ def decode(frame: Frame, names: list[str], unpickle: Callable[[bytes], Any]) -> 
         A type or a time zone is not known in this process.
     """
     decoder = Decoder(frame, names, unpickle)
-    try:
+    with _damage(f"key {frame.key!r} holds a damaged value"):
         tree = str(decoder.column("tree"), "utf-8")
         return _tree_value(tree, decoder)
+
+
+def decode_alone(tree: str, what: str) -> Any:
+    """What `encode_alone` gave, or a list of such; `what` holds it, for the message.
+
+    Raises
+    ------
+    CorruptError, UnsupportedError
+        As `decode`.
+    """
+    with _damage(f"{what} holds damaged values"):
+        return _tree_value(tree, Decoder(None, [], None))
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    """Whatever does not fit together is CorruptError."""
+    try:
+        yield
     except _Passed as passed:
         raise passed.error from passed.error.__cause__
     except Error:
         raise
     except _WRONG as error:
-        raise CorruptError(
-            f"key {frame.key!r} holds a damaged value ({error}): delete it, and put it "
-            "again"
-        ) from error
+        raise CorruptError(f"{what} ({error}): delete it, and put it again") from error

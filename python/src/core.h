@@ -159,12 +159,15 @@ PyObject *core_schema_fields(PyObject *module, PyObject *capsule);
 PyObject *core_stream_batches(PyObject *module, PyObject *capsule);
 PyObject *core_metadata_list(const char *metadata);
 
-/* bits.c, strings.c: functions of the module */
+/* bits.c, strings.c, values.c: functions of the module */
 PyObject *core_valid_bits(PyObject *module, PyObject *args);
 PyObject *core_cache_valid_bits(PyObject *self, PyObject *args); /* of the cache */
 PyObject *core_nulls_hold(PyObject *module, PyObject *args);
 PyObject *core_fill_nulls(PyObject *module, PyObject *args);
 PyObject *core_encode_strings(PyObject *module, PyObject *args);
 PyObject *core_decode_strings(PyObject *module, PyObject *args);
+PyObject *core_encode_values(PyObject *module, PyObject *args);
+PyObject *core_missing_kinds(PyObject *module, PyObject *args);
+PyObject *core_join_values(PyObject *module, PyObject *args);
 
 #endif

@@ -127,6 +127,12 @@ static PyMethodDef module_methods[] = {
      "encode_strings(array, NA, exact=False) -> (bitmap or None, offsets, data, nulls, kinds)"},
     {"decode_strings", core_decode_strings, METH_VARARGS,
      "decode_strings(data, offsets, bitmap or None, bit, rows, null) -> list"},
+    {"encode_values", core_encode_values, METH_VARARGS,
+     "encode_values(array, NA, NaT, kinds, function) -> (bitmap or None, offsets, data, nulls)"},
+    {"missing_kinds", core_missing_kinds, METH_VARARGS,
+     "missing_kinds(array, NA, NaT) -> (kinds, types)"},
+    {"join_values", core_join_values, METH_VARARGS,
+     "join_values(data, offsets, bitmap or None, bit, rows) -> str"},
     {0},
 };
 

@@ -9,7 +9,7 @@ typedef struct string_items {
     PyObject *na; /* pandas.NA, or None */
     int64_t bytes, nulls;
     int kinds; /* of nulls met */
-    int exact; /* refuse what is derived from str: it would come back as str */
+    int exact; /* refuse what is derived from str or float: it would come back as those */
 } string_items;
 
 /* Which kind of null the item is; 0: none; -1 and an exception: neither string nor null.
@@ -21,7 +21,7 @@ static int null_kind(const string_items *encoding, PyObject *item, Py_ssize_t ro
         return NULL_NONE;
     if (item == encoding->na)
         return NULL_NA;
-    if (PyFloat_Check(item)) {
+    if (encoding->exact ? PyFloat_CheckExact(item) : PyFloat_Check(item)) {
         double value = PyFloat_AsDouble(item);
         if (value != value)
             return NULL_NAN;

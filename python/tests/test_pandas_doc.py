@@ -31,6 +31,10 @@ def table() -> dict[str, str]:
     return found
 
 
+class Text(str):
+    pass
+
+
 def objects(make: Callable[[int], Any]) -> Any:
     return pd.Series([make(n) for n in range(ROWS)], dtype=object)
 
@@ -109,9 +113,12 @@ SAMPLES: dict[str, list[Any]] = {
         objects(lambda n: datetime.time(n % 24)), objects(lambda n: uuid.UUID(int=n)),
     ],
     "object of Decimal": [objects(decimal.Decimal)],
-    "object of several types, of other types, of types derived from these": [
+    "object of several types, of others that [values](values.md) may be of": [
         objects(lambda n: n if n % 2 else "a"), objects(lambda n: [n]),
         objects(lambda n: np.str_("a")), objects(lambda n: None if n % 2 else np.nan),
+    ],
+    "object of anything else, of types derived from these": [
+        objects(lambda n: object()), objects(lambda n: Text("a")),
     ],
     "sparse": [pd.arrays.SparseArray(np.zeros(ROWS))],
     "bytes in another order, longdouble": numbers(">i4", "longdouble"),

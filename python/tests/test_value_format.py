@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import fractions
 import json
 import math
 import uuid
@@ -83,7 +84,7 @@ def test_buffers_stand_where_the_format_says(cache: framecache.Cache) -> None:
 def test_a_table_of_odd_objects_is_pickled_only_where_that_is_allowed(
     cache: framecache.Cache,
 ) -> None:
-    odd = pd.DataFrame({"x": pd.Series([1, "a", None], dtype=object)})
+    odd = pd.DataFrame({"x": pd.Series([1, fractions.Fraction(1, 2)], dtype=object)})
     for value in (odd, [1, odd], {"records": np.array([(1, "a")], dtype="i4,O")}):
         with pytest.raises(TypeError):
             cache.put_value("k", value)

@@ -111,7 +111,7 @@ def test_tables_inside_lie_over_the_mapping(cache: framecache.Cache) -> None:
 
 
 def test_a_column_that_cannot_be_kept_is_named(cache: framecache.Cache) -> None:
-    bad = pd.DataFrame({"fine": [1], "mixed": [{1}]})
+    bad = pd.DataFrame({"fine": [1], "mixed": [object()]})
     with pytest.raises(TypeError, match=r"value\['t'\]\[1\]: column 'mixed'"):
         cache.put_value("k", {"t": [1, bad]})
 
