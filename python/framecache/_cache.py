@@ -10,7 +10,7 @@ from . import _core, _settings
 from ._errors import AccessError, ConflictError
 from ._lazy import lazily
 from ._methods import Computing
-from ._settings import milliseconds, put_options
+from ._settings import milliseconds, put_options, tag_list
 from ._types import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ClassVar, Self
 
-    from . import _build, _html, _kinds, _namespace, _pandas_in, _structured
+    from . import _build, _hints, _html, _kinds, _namespace, _pandas_in, _structured
     from ._build import Builder
     from ._frame import Frame
     from ._namespace import Namespace
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     Key = str | bytes
 else:
-    lazily(globals(), "._build", "._html", "._kinds", "._namespace")
+    lazily(globals(), "._build", "._hints", "._html", "._kinds")
+    lazily(globals(), "._namespace")
     lazily(globals(), "._pandas_in", "._structured")
 
 _RDONLY, _NO_CREATE, _NO_THREADS = 1, 2, 4
@@ -248,11 +249,7 @@ class Cache(_core.Cache, Computing):
             table = _structured.table_of(value)
             if table is not None:
                 return self._put_columns(key, options, *table)
-        raise TypeError(
-            f"a {type(value).__name__} is no table: put takes pandas objects, numpy's "
-            "structured arrays and what has __arrow_c_stream__ or __arrow_c_array__ "
-            "(polars, pyarrow, DuckDB); put_value takes other values"
-        )
+        raise _hints.no_table(key, value)
 
     def add(
         self,
@@ -362,7 +359,7 @@ class Cache(_core.Cache, Computing):
         int
             How many went.
         """
-        return sum(self._delete_tag(tag) for tag in tags)
+        return sum(self._delete_tag(tag) for tag in tag_list(tags))
 
     def delete_prefix(self, prefix: Key) -> int:
         """Delete all frames whose key begins so.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _core
+from . import _core, _extras
 from ._errors import ColumnError, ColumnTypeError
 from ._lazy import lazily
 from ._types import TYPE_CHECKING, final
@@ -343,6 +343,8 @@ class Column:
         pandas.Series
         """
         check_mode(mode)
+        if "pandas" not in _extras.ready:
+            _extras.need("pandas", "to_pandas()")
         return _pandas_out.series(self._table, self._position, mode)
 
     def to_arrow(self) -> pa.Array[Any]:
@@ -361,6 +363,8 @@ class Column:
         -------
         polars.Series
         """
+        if "polars" not in _extras.ready:
+            _extras.need("polars", "to_polars()")
         import polars as pl
 
         if _polars_misreads([self.format]):
@@ -377,9 +381,7 @@ def _polars_misreads(formats: list[str]) -> bool:
 
 
 def _pyarrow() -> Any:
-    import pyarrow
-
-    return pyarrow
+    return _extras.need("pyarrow", "to_arrow()")
 
 
 def _is_list(value: Any) -> bool:
@@ -584,6 +586,8 @@ class Frame(_core.Frame):
             raise ValueError(
                 f"dtype_backend {dtype_backend!r} is none of 'numpy_nullable', 'pyarrow'"
             )
+        if "pandas" not in _extras.ready:
+            _extras.need("pandas", "to_pandas()")
         return _pandas_out.dataframe(self, mode, require_zero_copy, dtype_backend)
 
     def to_polars(self) -> pl.DataFrame:
@@ -593,6 +597,8 @@ class Frame(_core.Frame):
         -------
         polars.DataFrame
         """
+        if "polars" not in _extras.ready:
+            _extras.need("polars", "to_polars()")
         import polars as pl
 
         if _polars_misreads(layout_of(self).formats):
@@ -606,9 +612,7 @@ class Frame(_core.Frame):
         -------
         pyarrow.Table
         """
-        import pyarrow as pa
-
-        return pa.table(self)
+        return _pyarrow().table(self)
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """The table as a structured array, a field for each column; a copy.

@@ -12,6 +12,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+from . import _extras
 from ._frame import Frame, Layout, layout_of
 
 _KEY = b"framecache.kind"
@@ -88,6 +89,7 @@ def value_of(frame: Frame, kind: str | None = None) -> Any:
             return layout.decode(frame)
         kind = kind_in(layout)
         if kind == "dataframe":  # often asked for: the next time at once
+            _extras.need("pandas", "a DataFrame that was put")
             from . import _pandas_out
 
             layout.decode = _pandas_out.dataframe
@@ -104,6 +106,7 @@ def value_of(frame: Frame, kind: str | None = None) -> Any:
     if kind == "polars.series":
         return frame.to_polars().to_series()
     if kind.partition(".")[0] in ("dataframe", "series", "index", "multiindex"):
+        _extras.need("pandas", f"a {kind.partition('.')[0]} that was put")
         from . import _pandas_out
 
         return _pandas_out.value(frame, kind)

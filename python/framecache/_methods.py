@@ -6,7 +6,7 @@ The work is done by modules that are imported when first needed.
 from __future__ import annotations
 
 from ._lazy import lazily
-from ._settings import put_options
+from ._settings import put_options, tag_list
 from ._types import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     Key = str | bytes
 else:
     lazily(globals(), "._flight", "._memoize", "._values")
+
+
+def _check_compute(compute: object) -> None:
+    if not callable(compute):
+        raise TypeError(
+            f"compute is a function that gives the value, and not an object of type "
+            f"{type(compute).__name__}: get_or_compute(key, lambda: ...)"
+        )
 
 
 class Computing:
@@ -76,9 +84,8 @@ class Computing:
         cache, place = self._locate(key)
         if allow_pickle:
             _values.require_private(cache.dir)
-        if isinstance(tags, (str, bytes)):
-            raise TypeError(f"tags is a list of str, not {tags!r}")
-        options = put_options(ttl, stale, (*tags, *self._own_tags()), cost=cost)
+        tags = (*tag_list(tags), *self._own_tags())
+        options = put_options(ttl, stale, tags, cost=cost)
         _values.store(cache, place, value, options, allow_pickle).release()
 
     def get_value(
@@ -199,6 +206,7 @@ class Computing:
         TypeError
             `compute` returned something that cannot be stored; the message says where.
         """
+        _check_compute(compute)
         return self._run(key, compute, self._policy(ttl, stale, tags, timeout), None)
 
     async def aget_or_compute(
@@ -216,6 +224,7 @@ class Computing:
         A stale table is refreshed by a task of the running loop. Cancelling the task that
         computes lets the next one try.
         """
+        _check_compute(compute)
         policy = self._policy(ttl, stale, tags, timeout)
         return await self._arun(key, compute, policy, None)
 
@@ -260,8 +269,8 @@ class Computing:
         Raises
         ------
         TypeError
-            It is a generator; or an object is part of it that has no content to hash, and
-            there is no `version`.
+            It is a generator, or cannot be called; or an object is part of it that has no
+            content to hash, and there is no `version`.
         ValueError
             `ignore` names no parameter; `ttl`, `stale` or `timeout` is no duration.
 
@@ -273,8 +282,16 @@ class Computing:
         """
         policy = self._policy(ttl, stale, tags, timeout)
         ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        if not (key is None or callable(key)):
+            raise TypeError(f"memoize: key={key!r} is no function that makes the key")
 
         def wrap(function: Callable[..., Any]) -> Memoized:
+            if not callable(function):
+                shown = repr(function) if isinstance(function, str) else type(function)
+                raise TypeError(
+                    f"memoize takes a function, and not {shown}: @cache.memoize, or "
+                    "@cache.memoize(ttl=...), before it"
+                )
             return _memoize.made(function, self, policy, key, ignored, version)
 
         return wrap if f is None else wrap(f)

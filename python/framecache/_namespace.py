@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from ._lazy import lazily
 from ._methods import Computing
+from ._settings import tag_list
 from ._types import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from . import _hints
     from ._build import Builder
     from ._cache import Cache
     from ._frame import Frame
     from ._settings import Duration
 
     Key = str | bytes
+else:
+    lazily(globals(), "._hints")
 
 _NAME_BYTES = 200  # with its prefix it is a tag, of 255 bytes at most
 
@@ -56,6 +61,8 @@ class Namespace(Computing):
 
     def _key(self, key: Key) -> Key:
         prefix = f"{self._name}:"
+        if not isinstance(key, (str, bytes)):
+            raise _hints.no_key(key)
         return prefix.encode() + key if isinstance(key, bytes) else prefix + key
 
     def _locate(self, key: Key) -> tuple[Cache, Key]:
@@ -65,7 +72,7 @@ class Namespace(Computing):
         return (f"namespace:{self._name}",)
 
     def _tags(self, tags: Iterable[str]) -> Iterable[str]:
-        return tags if isinstance(tags, str) else (*tags, *self._own_tags())
+        return (*tag_list(tags), *self._own_tags())
 
     # ---- Put, get ----
 

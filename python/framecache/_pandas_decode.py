@@ -199,7 +199,7 @@ class Reader:
         except ImportError:
             raise ColumnTypeError(
                 f"column {column.name!r}: {column.format!r} needs pyarrow, which is not "
-                "installed",
+                "installed: pip install 'framecache[pyarrow]'",
                 column.name,
             ) from None
         return pyarrow.array(column, type=type_)

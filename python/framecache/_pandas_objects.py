@@ -44,7 +44,11 @@ def pyarrow_for(name: str, what: str) -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise refuse(name, f"{what} need pyarrow, which is not installed") from None
+        raise refuse(
+            name,
+            f"{what} need pyarrow, which is not installed: "
+            "pip install 'framecache[pyarrow]'",
+        ) from None
     return pyarrow
 
 

@@ -67,11 +67,20 @@ def stale_milliseconds(stale: Duration) -> int:
     return milliseconds(stale, "stale")
 
 
+def tag_list(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags, once looked at; TypeError for what is no list of text."""
+    if isinstance(tags, (str, bytes)) or not hasattr(tags, "__iter__"):
+        raise TypeError(f"tags is a list of str, not {tags!r}")
+    listed = tuple(tags)
+    for tag in listed:
+        if not isinstance(tag, str):
+            raise TypeError(f"tags is a list of str; in it is {tag!r}")
+    return listed
+
+
 def tag_bytes(tags: Iterable[str]) -> tuple[bytes, ...]:
     """Tags as the extension takes them."""
-    if isinstance(tags, (str, bytes)):
-        raise TypeError(f"tags is a list of str, not {tags!r}")
-    return tuple(tag.encode("utf-8", "surrogateescape") for tag in tags)
+    return tuple(tag.encode("utf-8", "surrogateescape") for tag in tag_list(tags))
 
 
 def put_options(

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _core
+from . import _core, _hints
 from ._frame import Column, Frame
 from ._kinds import is_table, kind_of
 
@@ -154,9 +154,10 @@ class Encoder:
                 return found
         if self.allow_pickle:
             return _pickled(self, value)
+        known = _hints.for_values(value)
+        remedy = "framecache.register() takes functions that turn it into what can"
         raise Refused(
-            f"a {kind.__module__}.{kind.__qualname__} cannot be stored; "
-            "framecache.register() takes functions that turn it into what can"
+            f"a {kind.__module__}.{kind.__qualname__} cannot be stored; {known or remedy}"
         )
 
 
@@ -471,7 +472,8 @@ def _as_one(value: Any) -> Any:
         import pyarrow as pa
     except ImportError:
         raise TypeError(
-            f"a {type(value).__name__} of several batches inside a value needs pyarrow"
+            f"a {type(value).__name__} of several batches inside a value needs pyarrow: "
+            "pip install 'framecache[pyarrow]'"
         ) from None
     table = pa.table(value)
     columns = [

@@ -26,7 +26,8 @@ int core_key_parse(PyObject *object, core_key *out) {
     } else if (PyBytes_Check(object)) {
         out->owner = Py_NewRef(object);
     } else {
-        PyErr_Format(PyExc_TypeError, "a key is str or bytes, not %R", Py_TYPE(object));
+        PyErr_Format(PyExc_TypeError, "a key is str or bytes, and comes first; this is %R",
+                     Py_TYPE(object));
     }
     if (!out->owner || PyBytes_AsStringAndSize(out->owner, &data, &size)) {
         Py_CLEAR(out->owner);

@@ -17,9 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dash import Dash
+from .. import Cache, _extras, _place
 
-from .. import Cache, _place
+try:
+    from dash import Dash
+except ModuleNotFoundError:
+    _extras.need("dash", "framecache.dash")
+    raise
 from . import _bind, _recompute, _route, _session, _store
 from ._backend import FrameCacheBackend
 from ._query import Limits, RequestError
