@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _core, _extras
+from . import _core
 from ._errors import ColumnError, ColumnTypeError
 from ._lazy import lazily
 from ._types import TYPE_CHECKING, final
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from . import _html, _kinds, _numpy, _pandas_out, _rows, _structured
+    from . import _extras, _html, _kinds, _numpy, _pandas_out, _rows, _structured
 
     Mode = Literal["cow", "readonly", "copy"]
     _Field = tuple[str, str, int, bytes]  # name, format, flags, metadata
     DtypeBackend = Literal["numpy_nullable", "pyarrow"]
 else:
     lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._rows")
-    lazily(globals(), "._structured")
+    lazily(globals(), "._structured", "._extras")
 
 
 def check_mode(mode: str) -> None:
