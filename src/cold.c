@@ -39,7 +39,7 @@ static bool has_tags(const fc__handle *handle, const fc__writer *writer) {
 
 static bool worth_a_look(fc_cache *cache, const fc__record *record) {
     uint64_t bytes = atomic_load(&record->charged) * FC__PAGE;
-    double cost = fc__double(atomic_load(&record->cost));
+    double cost = fc__record_cost(record);
     return cache->settings.cold && !cache->read_only &&
            !(atomic_load(&record->flags) &
              (FC__RECORD_COLD | FC__RECORD_DAMAGED | FC__RECORD_DENSE)) &&

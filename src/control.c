@@ -133,7 +133,8 @@ static bool valid_capacity(uint32_t capacity) {
            (capacity & (capacity - 1)) == 0;
 }
 
-static verdict judge_header(const fc__control *c, uint64_t bytes) {
+/* *capacity: as it was checked. */
+static verdict judge_header(const fc__control *c, uint64_t bytes, uint32_t *capacity) {
     char boot[40];
     fc__os_boot_id(boot);
     /* Acquire: pairs with the release in create(), which writes it last. */
@@ -141,10 +142,11 @@ static verdict judge_header(const fc__control *c, uint64_t bytes) {
         return ANEW;
     if (c->version > FC__CONTROL_VERSION)
         return NEWER;
+    *capacity = *(const volatile uint32_t *)&c->capacity; /* once: others may store to it */
     if (c->version != FC__CONTROL_VERSION || c->byte_order != FC__BYTE_ORDER ||
-        c->page_bytes != FC__PAGE || !valid_capacity(c->capacity))
+        c->page_bytes != FC__PAGE || !valid_capacity(*capacity))
         return ANEW;
-    extent e = extent_of(c->capacity);
+    extent e = extent_of(*capacity);
     return c->control_bytes == e.bytes && bytes == e.bytes && c->slots_offset == e.slots &&
                    c->records_offset == e.records && c->ghosts_offset == e.ghosts &&
                    memcmp(c->boot_id, boot, sizeof boot) == 0 && !atomic_load(&c->damaged)
@@ -213,6 +215,7 @@ bool fc__control_sound(const fc_cache *cache) {
 /* Opens, maps and judges. ANEW too when there is none. */
 static int look(fc_cache *cache, verdict *found, fc_error *error) {
     struct stat info;
+    uint32_t capacity;
     *found = ANEW;
     int fd = fc__os_open(cache->dir, "control", cache->read_only ? O_RDONLY : O_RDWR, 0);
     if (fd < 0)
@@ -230,9 +233,9 @@ static int look(fc_cache *cache, verdict *found, fc_error *error) {
     fc__os_close(fd);
     if (!control)
         return status;
-    *found = judge_header(control, (uint64_t)info.st_size);
+    *found = judge_header(control, (uint64_t)info.st_size, &capacity);
     if (*found == SOUND) {
-        point_into(cache, control, control->capacity);
+        point_into(cache, control, capacity);
         cache->control_inode = info.st_ino;
     } else
         fc__os_unmap(control, (size_t)info.st_size);

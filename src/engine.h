@@ -217,12 +217,24 @@ uint64_t fc__heat_up(fc_cache *cache, uint64_t heat, uint32_t uses);
 /* Past its expiry; past that and its stale time too, so that nobody may get it. */
 bool fc__record_expired(const fc_cache *cache, const fc__record *record, int64_t *since);
 bool fc__record_gone(const fc_cache *cache, const fc__record *record, int64_t *since);
+/* A stale time that lies behind the expiry as far as it did behind the old one. */
+int64_t fc__moved(int64_t expires, int64_t old, int64_t stale);
 /* Now plus a TTL, or never. */
 int64_t fc__expiry(int64_t now_ns, int64_t ttl_ms);
 static inline fc__hash fc__record_hash(const fc__record *record) {
     return (fc__hash){atomic_load(&record->hash_low), atomic_load(&record->hash_high)};
 }
 double fc__double(uint64_t bits);
+/* Of numbers in shared memory only what they can be: seconds, finite and not below 0; parts. */
+double fc__record_cost(const fc__record *record);
+fc__shares fc__shares_now(const fc_cache *cache);
+/* From one time to the other, as far as it can be told in 64 bits. */
+static inline int64_t fc__span(int64_t from, int64_t to) {
+    int64_t span;
+    return !__builtin_sub_overflow(to, from, &span) ? span
+           : to < from                              ? INT64_MIN
+                                                    : INT64_MAX;
+}
 uint64_t fc__double_bits(double value);
 int64_t fc__now_ns(const fc_cache *cache); /* wall clock, or the test's */
 

@@ -33,8 +33,8 @@ extern const fc__shares fc__shares_prior;
 
 /* Bytes evicted over the budget, in 2^-32 turnovers, as it stands in control. */
 static inline uint64_t fc__turnover(uint64_t bytes, uint64_t budget_bytes) {
-    return (uint64_t)((double)bytes / (double)(budget_bytes ? budget_bytes : 1) *
-                      4294967296.0);
+    double part = (double)bytes / (double)(budget_bytes ? budget_bytes : 1) * 4294967296.0;
+    return part < 1e18 ? (uint64_t)part : (uint64_t)1e18; /* one that is damaged, too */
 }
 
 /* All of these take the clock in 2^-32 turnovers. */

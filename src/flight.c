@@ -127,10 +127,10 @@ static bool wants_refresh(const fc_cache *cache, const fc_frame *frame) {
         return true;
     if (!(atomic_load_explicit(&record->flags, memory_order_relaxed) & FC__RECORD_COST))
         return false;
-    double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
-    if ((double)(expires - now) > cost * 40e9) /* less likely than e^-40 */
+    double cost = fc__record_cost(record), left = (double)fc__span(now, expires);
+    if (left > cost * 40e9) /* less likely than e^-40 */
         return false;
-    return (double)(expires - now) <= exponential(fc__os_random()) * cost * 1e9;
+    return left <= exponential(fc__os_random()) * cost * 1e9;
 }
 
 static uint64_t sequence_of(const fc_frame *frame) {

@@ -102,9 +102,7 @@ static int touch_locked(fc_cache *cache, uint64_t word, uint32_t slot, int64_t t
     if (old == FC__EXPIRES_NEVER) /* put for ever, it was given no stale time */
         atomic_store(&record->stale_until_ns, expires);
     else if (stale > old && stale != FC__EXPIRES_NEVER) /* as long as it had */
-        atomic_store(&record->stale_until_ns,
-                     expires > INT64_MAX - (stale - old) ? FC__EXPIRES_NEVER
-                                                         : expires + (stale - old));
+        atomic_store(&record->stale_until_ns, fc__moved(expires, old, stale));
     atomic_store(&record->expires_ns, expires);
     return 0;
 }

@@ -201,7 +201,7 @@ static int fail_miss(fc_cache *cache, fc_miss reason, int64_t when_ns, fc_bytes 
              why[reason]);
     error->miss = reason;
     if (reason != FC_MISS_NEVER) {
-        int64_t age = (fc__now_ns(cache) - when_ns) / 1000000;
+        int64_t age = fc__span(when_ns, fc__now_ns(cache)) / 1000000;
         error->miss_age_ms = age < 0 ? 0 : age;
     }
     return FC_E_MISS;

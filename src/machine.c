@@ -85,7 +85,7 @@ void fc__budget_apply(fc_cache *cache, uint64_t units, uint32_t rule) {
 static bool its_turn(fc_cache *cache) {
     int64_t now = fc__os_monotonic_ns();
     int64_t last = atomic_load(&cache->control->followed_ns);
-    bool due = now - last >= FOLLOW_NS || now < last;
+    bool due = fc__span(last, now) >= FOLLOW_NS || now < last;
     return due &&
            atomic_compare_exchange_strong(&cache->control->followed_ns, &last, now);
 }

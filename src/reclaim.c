@@ -45,7 +45,7 @@ static fc__reclaimed take_manifest(removal *r) {
 
 static void count_eviction(removal *r) {
     uint64_t units = atomic_load(&r->record->charged);
-    double cost = fc__double(atomic_load(&r->record->cost));
+    double cost = fc__record_cost(r->record);
     fc__count(r->cache, FC__COUNT_evicted, 1);
     fc__count(r->cache, FC__COUNT_evicted_bytes, units * FC__PAGE);
     fc__count(r->cache, FC__COUNT_evicted_cost_ms, (uint64_t)(cost * 1000));

@@ -16,6 +16,22 @@ uint64_t fc__double_bits(double value) {
     return bits;
 }
 
+double fc__record_cost(const fc__record *record) {
+    double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    return cost > 1e15 ? 1e15 : cost >= 0 ? cost : 0; /* a NaN: 0 */
+}
+
+fc__shares fc__shares_now(const fc_cache *cache) {
+    fc__shares shares;
+    for (int i = 0; i < FC__DECAYS; i++) {
+        shares.of[i] = fc__double(
+            atomic_load_explicit(&cache->control->shares[i], memory_order_relaxed));
+        if (!(shares.of[i] >= 0 && shares.of[i] <= 1))
+            return fc__shares_prior;
+    }
+    return shares;
+}
+
 int64_t fc__now_ns(const fc_cache *cache) {
     return cache->clock_ns ? cache->clock_ns(cache->clock_context) : fc__os_realtime_ns();
 }
@@ -69,15 +85,18 @@ static inline uint32_t current_tick(const fc_cache *cache) {
 uint64_t fc__heat_up(fc_cache *cache, uint64_t heat, uint32_t uses) {
     fc__control *c = cache->control;
     uint64_t clock = atomic_load_explicit(&c->turnover, memory_order_relaxed);
-    fc__shares shares;
-    for (int i = 0; i < FC__DECAYS; i++)
-        shares.of[i] =
-            fc__double(atomic_load_explicit(&c->shares[i], memory_order_relaxed));
+    fc__shares shares = fc__shares_now(cache);
     if (fc__shares_learn(&shares, heat, clock))
         for (int i = 0; i < FC__DECAYS; i++)
             atomic_store_explicit(&c->shares[i], fc__double_bits(shares.of[i]),
                                   memory_order_relaxed);
     return fc__heat_use(heat, clock, uses);
+}
+
+int64_t fc__moved(int64_t expires, int64_t old, int64_t stale) {
+    int64_t until;
+    return __builtin_add_overflow(expires, fc__span(old, stale), &until) ? FC__EXPIRES_NEVER
+                                                                         : until;
 }
 
 /* The user holds a lease, so the record is this frame's. The stale time moves along. */
@@ -90,8 +109,7 @@ static void slide(fc__record *record, int64_t now) {
         return;
     if (stale > old && stale != FC__EXPIRES_NEVER)
         atomic_store_explicit(&record->stale_until_ns,
-                              expires > INT64_MAX - (stale - old) ? FC__EXPIRES_NEVER
-                                                                  : expires + (stale - old),
+                              fc__moved(expires, old, stale),
                               memory_order_relaxed);
     atomic_store_explicit(&record->expires_ns, expires, memory_order_relaxed);
 }

@@ -40,16 +40,14 @@ static bool fits(const eviction *e) {
 }
 
 fc__judge fc__judge_now(const fc_cache *cache) {
-    fc__shares shares;
-    for (int i = 0; i < FC__DECAYS; i++)
-        shares.of[i] = fc__double(atomic_load(&cache->control->shares[i]));
+    fc__shares shares = fc__shares_now(cache);
     return (fc__judge){atomic_load(&cache->control->turnover), fc__heat_weights(&shares)};
 }
 
 double fc__record_worth(const fc__judge *judge, const fc__record *record,
                         uint64_t units) {
     uint64_t heat = atomic_load_explicit(&record->heat, memory_order_relaxed);
-    double cost = fc__double(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    double cost = fc__record_cost(record);
     double rate = fc__heat_rate(heat, judge->clock, &judge->weights);
     return fc__evict_priority(rate, cost, units * FC__PAGE);
 }

@@ -118,7 +118,7 @@ void fc__fill_info(const fc_cache *cache, const fc__manifest *m, fc_bytes key,
         info.stale = fc__record_expired(cache, record, &since);
         info.uses = atomic_load(&record->uses);
         if (atomic_load(&record->flags) & FC__RECORD_COST)
-            info.cost_s = fc__double(atomic_load(&record->cost));
+            info.cost_s = fc__record_cost(record);
     }
     memcpy(out, &info, info.size < sizeof info ? info.size : sizeof info);
 }

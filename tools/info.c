@@ -14,11 +14,12 @@ int64_t now(void) {
 }
 
 const char *format_ago(char *out, size_t bytes, int64_t now_ns, int64_t then_ns) {
-    int64_t ms = then_ns < now_ns ? (now_ns - then_ns) / 1000000 : 0;
+    /* Unsigned: a damaged cache may tell any time. */
+    uint64_t ago_ns = then_ns < now_ns ? (uint64_t)now_ns - (uint64_t)then_ns : 0;
     if (then_ns == 0)
         snprintf(out, bytes, "-");
     else
-        format_span(out, bytes, ms);
+        format_span(out, bytes, (int64_t)(ago_ns / 1000000));
     return out;
 }
 

@@ -865,6 +865,67 @@ static void a_damaged_segment_count_takes_no_time(void **state) {
     }
 }
 
+static int never(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
+                 fc_error *error) {
+    (void)context, (void)cache, (void)key, (void)out, (void)error;
+    return -7;
+}
+
+/* All that follows a record's numbers, whatever they are; the sanitizers look on. */
+static void use_all(fc_cache *cache) {
+    fc_info info = {.size = sizeof info};
+    fc_frame *frame;
+    fc_error error;
+    int status = fc_get_or_compute(cache, fc_str("key"), FC_GET_STALE, 0, never, NULL, &frame,
+                                   &error);
+
+    assert_true(status == 0 || status == -7);
+    if (!status)
+        assert_int_equal(fc_frame_info(frame, &info, NULL), 0);
+    fc_frame_release(frame);
+    status = fc_touch(cache, fc_str("key"), 0, &error);
+    assert_true(status == 0 || status == FC_E_MISS);
+    status = fc_contains(cache, fc_str("key"), &error);
+    assert_true(status == 0 || status == FC_E_MISS);
+    stats_of(cache);
+    must_put(cache, "more", ROWS, 3);
+    fc__evict_one(cache, NULL);
+    fc__evict_one(cache, NULL);
+    fc_get(cache, fc_str("key"), 0, &frame, &error);
+    fc_frame_release(frame);
+}
+
+static void numbers_of_a_damaged_record_upset_nothing(void **state) {
+    static const size_t places[] = {
+        offsetof(fc__record, expires_ns), offsetof(fc__record, stale_until_ns),
+        offsetof(fc__record, ttl_ms),     offsetof(fc__record, used_ns),
+        offsetof(fc__record, cost),       offsetof(fc__record, heat),
+        offsetof(fc__record, tick),       offsetof(fc__record, tags),
+        offsetof(fc__record, linked)};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      (uint64_t)INT64_MIN,
+                                      (uint64_t)INT64_MIN + 1,
+                                      (uint64_t)INT64_MAX - 1,
+                                      (uint64_t)INT64_MAX,
+                                      UINT64_MAX,
+                                      0x7ff0000000000000u,  /* infinity */
+                                      0x7ff8000000000000u,  /* NaN */
+                                      0xffefffffffffffffu}; /* the least double */
+    fc_put_options options = {.size = sizeof options, .flags = FC_PUT_SLIDING,
+                              .ttl_ms = 100000, .stale_ms = 100000, .cost_s = 1};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
+            fc_cache *cache = open_in(private_dir_again());
+            assert_int_equal(put_numbers(cache, fc_str("key"), 3, 1, &options, NULL, NULL), 0);
+            memcpy((char *)live_record(cache) + places[i], &values[j], 8);
+            use_all(cache);
+            fc_cache_close(cache);
+        }
+}
+
 static void put_with_checksum(const char *dir, const char *key, const char *checksum) {
     fc_options options = options_in(dir);
     options.checksum = checksum;
@@ -947,6 +1008,7 @@ int main(void) {
         cmocka_unit_test(what_gc_is_said_to_mend_it_mends),
         cmocka_unit_test(other_remedies_work_too),
         cmocka_unit_test(a_damaged_segment_count_takes_no_time),
+        cmocka_unit_test(numbers_of_a_damaged_record_upset_nothing),
         cmocka_unit_test(verify_of_data_tells_how_many_frames_have_no_checksums),
         cmocka_unit_test(removed_directory_closes_the_cache_for_who_has_it),
     };
