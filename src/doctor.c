@@ -358,5 +358,5 @@ int fc_doctor(const fc_options *options, fc_report_fn report, void *context,
 done:;
     int stopped = doctor->stopped;
     fc__free(doctor);
-    return stopped;
+    return fc__ended(error, stopped, "fc_doctor");
 }

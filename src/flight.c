@@ -142,15 +142,20 @@ static bool missed(int status) {
 }
 
 /* With the lock held, what is there now: another owner may have just put it. Takes the
- * place of *frame. True: it need not be computed. */
-static bool look_again(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame) {
+ * place of *frame. *served: it need not be computed. A frame that could not be had (it is
+ * compressed, and FC_GET_NOWAIT) is there: that is the answer, unless an older one serves. */
+static int look_again(fc_cache *cache, fc_bytes key, uint32_t flags, fc_frame **frame,
+                      bool *served, fc_error *error) {
     fc_frame *now;
     uint64_t before = sequence_of(*frame);
-    if (fc_get(cache, key, flags | FC_GET_PEEK, &now, NULL))
-        now = NULL;
+    int status = fc_get(cache, key, flags | FC_GET_PEEK, &now, error);
+    *served = status && !missed(status);
+    if (*served)
+        return *frame ? 0 : status;
     fc_frame_release(*frame);
     *frame = now;
-    return now && sequence_of(now) != before && !wants_refresh(cache, now);
+    *served = now && sequence_of(now) != before && !wants_refresh(cache, now);
+    return 0;
 }
 
 static int take_flight(fc_cache *cache, fc_bytes key, fc__hash hash, uint32_t flags,
@@ -168,12 +173,12 @@ static int take_flight(fc_cache *cache, fc_bytes key, fc__hash hash, uint32_t fl
     if (status)
         return fc__fail_errno(error, status, errno, "cannot lock the flight of key '%s'",
                               fc__key_text(text, key));
-    if (look_again(cache, key, flags, frame)) {
-        fc__lock_release(cache, &lock);
-        return 0;
-    }
-    status = begin_flight(cache, hash, &lock, flight, error);
-    if (status)
+    FC__STEP("flight-locked");
+    bool served;
+    status = look_again(cache, key, flags, frame, &served, error);
+    if (!served)
+        status = begin_flight(cache, hash, &lock, flight, error);
+    if (!*flight)
         fc__lock_release(cache, &lock);
     return status && *frame ? 0 : status;
 }
@@ -229,13 +234,45 @@ typedef struct call {
     bool waited;
 } call;
 
+/* What the function says of its failure stands; that it says nothing, or speaks of another
+ * error than it returns, is told. */
+static int tell_failure(const call *c, int status, fc_error *error) {
+    char text[80];
+    fc__key_text(text, c->key);
+    if (!error || (error->code == status && error->message[0]))
+        return status;
+    if (error->message[0])
+        return fc__fail_prefix(error, status, "the function that computes key '%s' failed with "
+                               "%d: ", text, status);
+    return fc__fail(error, status, "the function that computes key '%s' failed with %d (%s) "
+                    "and gave no reason", text, status, fc_error_name(status));
+}
+
+/* What it has put, without saying which frame that is. */
+static int look_up(const call *c, fc_frame **out, fc_error *error) {
+    char text[80];
+    int status = fc_get(c->cache, c->key, FC_GET_PEEK, out, error);
+    if (status != FC_E_MISS)
+        return status;
+    return fc__fail_prefix(error, status, "the function that computes key '%s' returned 0, but "
+                           "put nothing, or what it put has gone already (put the key, or "
+                           "return an error): ", fc__key_text(text, c->key));
+}
+
+static int call_compute(const call *c, fc_frame **out, fc_error *error) {
+    if (error) /* it tells of the look-up, not of this */
+        *error = (fc_error){.miss_age_ms = -1};
+    int status = c->compute(c->context, c->cache, c->key, out, error);
+    if (status)
+        return tell_failure(c, status, error);
+    return *out ? 0 : look_up(c, out, error);
+}
+
 /* Computes and ends the flight. A stale frame serves if that fails. */
 static int run_compute(const call *c, fc_flight *flight, fc_frame *stale, fc_frame **out,
                        fc_error *error) {
     fc__count(c->cache, FC__COUNT_computed, 1);
-    int status = c->compute(c->context, c->cache, c->key, out, error);
-    if (!status && !*out)
-        status = fc_get(c->cache, c->key, FC_GET_PEEK, out, error);
+    int status = call_compute(c, out, error);
     fc_flight_end(flight);
     if (status) {
         fc_frame_release(*out);

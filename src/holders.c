@@ -31,7 +31,8 @@ typedef struct search {
     held *holds;
     size_t hold_count, hold_room;
     int64_t pid;
-    int status; /* not 0: no memory, or what `each` has returned */
+    int status; /* not 0: no memory, or what `each` has returned: */
+    int ended;
     uint64_t device; /* of this cache's files; other caches have such paths and inodes, too */
     bool any_device; /* it cannot be told */
     char prefix[4200]; /* of the paths in this cache's frames/ */
@@ -116,7 +117,7 @@ static bool tell(search *s) {
                             .bytes = frame ? frame->bytes : hold->bytes};
         if (frame)
             holder.key = (fc_bytes){frame->key, frame->key_bytes};
-        s->status = s->each(s->context, &holder);
+        s->ended = s->status = s->each(s->context, &holder);
     }
     s->hold_count = 0;
     return !s->status;
@@ -199,7 +200,9 @@ int fc_cache_holders(fc_cache *cache, fc_holder_fn each, void *context, bool *al
         all = &unused;
     *all = false;
     int status = look(&s, all, error);
-    if (status == FC_E_NOMEM)
+    if (s.ended)
+        fc__ended(error, s.ended, "fc_cache_holders");
+    else if (status == FC_E_NOMEM)
         no_memory(error);
     for (size_t i = 0; i < s.frame_count; i++)
         fc__free(s.frames[i].key);

@@ -144,5 +144,6 @@ int fc_cache_settings(fc_cache *cache, fc_setting_fn report, void *context,
     if (!cache || !report)
         return fc__fail(error, FC_E_INVALID, "fc_cache_settings: %s is NULL",
                         cache ? "report" : "cache");
-    return fc__settings_walk(&cache->settings, report, context);
+    return fc__ended(error, fc__settings_walk(&cache->settings, report, context),
+                     "fc_cache_settings");
 }

@@ -54,6 +54,12 @@ int fc__fail_prefix(fc_error *error, int code, const char *format, ...) {
     return code;
 }
 
+int fc__ended(fc_error *error, int result, const char *call) {
+    return result ? fc__fail(error, result, "the callback of %s() ended it with %d", call,
+                             result)
+                  : 0;
+}
+
 const char *fc_error_name(int code) {
     switch (code) {
     case FC_OK:

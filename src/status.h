@@ -24,6 +24,9 @@ int fc__fail_errno(fc_error *error, int code, int sys_errno, const char *format,
 int fc__fail_prefix(fc_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* `result` of a call whose callback returned it, and so ended it; 0 is none. */
+int fc__ended(fc_error *error, int result, const char *call);
+
 /* As malloc, calloc, realloc, free; what they return is freed with fc__free only. */
 void *fc__malloc(size_t bytes);
 void *fc__calloc(size_t count, size_t bytes);

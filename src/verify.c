@@ -378,7 +378,7 @@ static int run(check *c, fc_error *error) {
     check_disk(c, before);
     tell_unchecked(c);
     if (c->stopped)
-        return c->stopped;
+        return fc__ended(error, c->stopped, "fc_cache_verify");
     if (c->errors)
         return fc__fail(error, FC_E_CORRUPT, "%llu faults found in %s",
                         (unsigned long long)c->errors, cache->settings.dir);

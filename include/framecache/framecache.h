@@ -191,7 +191,7 @@ FC_API int fc_cache_tick(fc_cache *cache, uint32_t flags, int64_t *next_ms,
  * [waits] */
 FC_API int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error);
 
-/* Non-zero from the callback ends the walk with that result. */
+/* Non-zero from the callback ends the walk with that result, in error->code too. */
 typedef struct fc_finding {
     fc_level level;
     const char *subject; /* "budget", a path, a key as text */
@@ -469,8 +469,9 @@ FC_API void fc_build_abort(fc_build *build);
 
 /* ---- Single flight: one process of the machine computes, the others wait ---- */
 
-/* Puts the key and returns 0 with the frame in *out (NULL: it is looked up), or fails
- * with any other value, which is handed on as the result; it may fill *error. */
+/* Puts the key and returns 0 with the frame in *out (NULL: it is looked up; FC_E_MISS if
+ * nothing was put), or fails with any other value, which is handed on as the result and as
+ * error->code; it may fill *error, else that says by which value it failed. */
 typedef int (*fc_compute_fn)(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
                              fc_error *error);
 

@@ -633,9 +633,13 @@ static void a_segment_of_a_wrong_length_does_not_upset_the_accounts(void **state
 }
 
 static void must_find(fc_cache *cache, const char *subject) {
+    fc_error error = {0};
+
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, any_error,
-                                     (void *)(uintptr_t)subject, NULL),
+                                     (void *)(uintptr_t)subject, &error),
                      42);
+    assert_int_equal(error.code, 42);
+    assert_non_null(strstr(error.message, "42"));
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL),
                      FC_E_CORRUPT);
 }

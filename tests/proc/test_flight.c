@@ -482,9 +482,114 @@ static void nobody_computes_or_waits_for_what_only_has_to_be_decompressed(void *
     fc_cache_close(cache);
 }
 
+/* Of a function that fails, puts or does neither, as its context says. */
+typedef struct behaviour {
+    int status;
+    const char *message; /* or NULL: *error is left alone */
+    int code;            /* that goes with it */
+    const char *other;   /* key that it looks up first, and misses */
+} behaviour;
+
+static int behave(void *context, fc_cache *cache, fc_bytes key, fc_frame **out,
+                  fc_error *error) {
+    const behaviour *b = context;
+    fc_frame *frame;
+    (void)key, (void)out;
+
+    if (b->other)
+        assert_int_equal(fc_get(cache, fc_str(b->other), 0, &frame, error), FC_E_MISS);
+    if (b->message && error) {
+        error->code = b->code;
+        snprintf(error->message, sizeof error->message, "%s", b->message);
+    }
+    return b->status;
+}
+
+static void must_fail_with(fc_cache *cache, const behaviour *b, const char *says) {
+    fc_error error = {.code = 5, .message = "of an earlier call"};
+    fc_frame *frame;
+
+    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), 0, 0, behave, (void *)(uintptr_t)b,
+                                       &frame, &error), b->status ? b->status : FC_E_MISS);
+    assert_null(frame);
+    assert_int_equal(error.code, b->status ? b->status : FC_E_MISS);
+    if (!strstr(error.message, says) || !strstr(error.message, "'k'"))
+        fail_msg("%s", error.message);
+    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), 0, 0, behave, (void *)(uintptr_t)b,
+                                       &frame, NULL), error.code);
+}
+
+static void a_compute_that_fails_or_puts_nothing_is_told_as_such(void **state) {
+    static const behaviour own = {.status = -7}, system = {.status = -5}, positive = {.status = 3},
+                           ours = {.status = FC_E_BUDGET}, nothing = {.status = 0},
+                           another = {.status = -7, .other = "elsewhere"},
+                           said = {-7, "no table for 'k' upstream", -7, NULL},
+                           unlike = {-7, "no table upstream", -9, NULL},
+                           looked = {.status = 0, .other = "elsewhere"};
+    fc_cache *cache = open_in(private_dir());
+    (void)state;
+
+    must_fail_with(cache, &own, "failed with -7");
+    must_fail_with(cache, &system, "failed with -5");
+    must_fail_with(cache, &positive, "failed with 3");
+    must_fail_with(cache, &ours, "FC_E_BUDGET");
+    must_fail_with(cache, &another, "failed with -7");
+    must_fail_with(cache, &said, "no table for 'k' upstream");
+    must_fail_with(cache, &unlike, "failed with -7: no table upstream");
+    must_fail_with(cache, &nothing, "returned 0, but put nothing");
+    must_fail_with(cache, &looked, "returned 0, but put nothing");
+    must_put(cache, "k", 3, 1);
+    assert_int_equal(fc_delete(cache, fc_str("k"), NULL), 0);
+    must_fail_with(cache, &own, "failed with -7"); /* not: it was deleted */
+    fc_cache_close(cache);
+}
+
+static fc_cache *demoting; /* of the hook */
+
+static void put_and_demote(const char *step) {
+    if (strcmp(step, "flight-locked"))
+        return;
+    fc__step_hook = NULL;
+    must_put(demoting, "k", 65536, 7);
+    must_demote(demoting, "k");
+}
+
+/* The first look missed it; the second, with the flight, finds it compressed. */
+static void what_was_compressed_since_the_first_look_is_not_computed(void **state) {
+    fc_cache *cache = demoting = open_cold(private_dir());
+    fc_flight *flight;
+    fc_frame *frame;
+    fc_error error;
+    int calls = 0;
+    (void)state;
+
+    fc__step_hook = put_and_demote;
+    assert_int_equal(fc_get_or_compute(cache, fc_str("k"), FC_GET_NOWAIT, 1, count_calls,
+                                       &calls, &frame, &error), FC_E_BUSY);
+    assert_non_null(strstr(error.message, "compressed"));
+    assert_int_equal(calls, 0);
+    assert_int_equal(fc_delete(cache, fc_str("k"), NULL), 0);
+    fc__step_hook = put_and_demote;
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), FC_GET_NOWAIT, &frame, &flight,
+                                     &error), FC_E_BUSY);
+    assert_null(flight);
+    assert_null(frame);
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &flight, &error), 0);
+    assert_null(flight); /* the lock was given back, and nobody computes */
+    assert_true(are_numbers(frame, 65536, 7));
+    fc_frame_release(frame);
+    assert_int_equal(fc_delete(cache, fc_str("k"), NULL), 0);
+    assert_int_equal(fc_flight_begin(cache, fc_str("k"), 0, &frame, &flight, &error), 0);
+    assert_non_null(flight);
+    fc_flight_end(flight);
+    fc_cache_close(cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_computes_or_waits_for_what_only_has_to_be_decompressed),
+        cmocka_unit_test(a_compute_that_fails_or_puts_nothing_is_told_as_such),
+        cmocka_unit_test(what_was_compressed_since_the_first_look_is_not_computed),
         cmocka_unit_test(all_callers_of_all_processes_compute_once),
         cmocka_unit_test(a_killed_owner_is_replaced_once),
         cmocka_unit_test(a_stopped_owner_costs_one_more_compute),
