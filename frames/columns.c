@@ -1,8 +1,11 @@
 /* The columns of a frame: found by number or name, decoded once. */
+#include <stdio.h>
+
 #include "bounds.h"
 #include "decode.h"
 
 #define LINEAR_COLUMNS 8 /* up to so many names are compared one by one */
+#define LISTED_COLUMNS 8 /* so many names are in the message for one that is not there */
 
 /* Names to columns, for wide frames: open addressing, linear steps, 0 for empty. */
 struct fc__names {
@@ -184,9 +187,29 @@ static int make_names(fc_frame *frame, fc__names **out, fc_error *error) {
     return status;
 }
 
+/* The first of them, as Python lists them; what is damaged ends the list. */
+static void list_names(const fc_frame *frame, char *out, size_t bytes) {
+    const char *name;
+    size_t used = 0;
+    int64_t i;
+
+    for (i = 0; i < frame->columns && i < LISTED_COLUMNS; i++) {
+        if (name_of(frame, i, &name, NULL))
+            break;
+        used += (size_t)snprintf(out + used, bytes - used, "%s'%.30s'", i ? ", " : "",
+                                 name);
+    }
+    snprintf(out + used, bytes - used, "%s",
+             i < frame->columns ? i ? ", ..." : "names that are damaged"
+             : i                ? ""
+                                : "none");
+}
+
 static int no_column(const fc_frame *frame, const char *name, fc_error *error) {
-    return fc__fail(error, FC_E_COLUMN, "no column '%.200s' among the frame's %lld", name,
-                    (long long)frame->columns);
+    char names[LISTED_COLUMNS * 34 + 8];
+
+    list_names(frame, names, sizeof names);
+    return fc__fail(error, FC_E_COLUMN, "no column '%.160s'; there are %s", name, names);
 }
 
 static int several_columns(const char *name, fc_error *error) {

@@ -30,6 +30,14 @@ static int fail_directory(const fc_cache *cache, int sys_errno, const char *what
                           "directory of yours)", what, cache->settings.dir);
 }
 
+static int fail_parent(const fc_cache *cache, fc_error *error) {
+    const char *dir = cache->settings.dir;
+    return fc__fail_errno(error, FC_E_SYSTEM, ENOENT,
+                          "cannot create %s: the directory that it is to stand in is not "
+                          "there. Make that one (mkdir -p), or set FRAMECACHE_DIR to a "
+                          "directory of yours", dir);
+}
+
 static int check_owner(fc_cache *cache, const struct stat *info, fc_error *error) {
     const char *dir = cache->settings.dir;
     uint32_t uid = fc__os_uid();
@@ -68,6 +76,8 @@ static int open_directory(fc_cache *cache, bool create, fc_error *error) {
         return fc__fail(error, FC_E_MISS, "there is no cache in %s", dir);
     if (cache->dir < 0 && errno == ENOENT) {
         made = fc__os_mkdir(AT_FDCWD, dir, cache->settings.mode) == 0;
+        if (!made && errno == ENOENT)
+            return fail_parent(cache, error);
         if (!made && errno != EEXIST)
             return fail_directory(cache, errno, "create", error);
         cache->dir = fc__os_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);

@@ -17,12 +17,24 @@ typedef struct setting {
 
 /* ---- Each setting's parser: NULL, or what the text must be ---- */
 
+/* A path; "~" before it is the home directory, for what no shell has expanded. */
+static const char *parse_path(char *out, size_t bytes, const char *text) {
+    const char *home = "";
+    if (text[0] == '~') {
+        home = getenv("HOME");
+        if (text[1] && text[1] != '/')
+            return "without another user's ~: write that directory out";
+        if (!home || home[0] != '/')
+            return "without ~, since HOME is not set";
+        text++;
+    }
+    int length = snprintf(out, bytes, "%s%s", home, text);
+    return length > 0 && (size_t)length < bytes ? NULL : "";
+}
+
 static const char *parse_dir(fc__settings *out, const char *text) {
-    size_t length = strlen(text);
-    if (length == 0 || length >= sizeof out->dir)
-        return "a path of 1 to 4095 bytes";
-    memcpy(out->dir, text, length + 1);
-    return NULL;
+    const char *must_be = parse_path(out->dir, sizeof out->dir, text);
+    return must_be && !*must_be ? "a path of 1 to 4095 bytes" : must_be;
 }
 
 static const char *parse_auto_or_amount(fc__amount *out, const char *text) {
@@ -103,14 +115,17 @@ static const char *parse_cold(fc__settings *out, const char *text) {
 
 /* Processes of one cache may differ in their working directory. */
 static const char *parse_spill_dir(fc__settings *out, const char *text) {
-    size_t length = strlen(text);
+    size_t bytes = sizeof out->spill_dir - 64;
     out->spill_dir[0] = 0;
     if (strcmp(text, "none") == 0)
         return NULL;
-    if (text[0] != '/' || length >= sizeof out->spill_dir - 64)
-        return "a path that begins with / and has at most 4031 bytes, or none";
-    memcpy(out->spill_dir, text, length + 1);
-    return NULL;
+    const char *must_be = parse_path(out->spill_dir, bytes, text);
+    if (!must_be && out->spill_dir[0] == '/')
+        return NULL;
+    out->spill_dir[0] = 0;
+    return must_be && *must_be
+               ? must_be
+               : "a path that begins with / and has at most 4031 bytes, or none";
 }
 
 static const char *parse_spill_budget(fc__settings *out, const char *text) {

@@ -87,7 +87,9 @@ static void a_column_is_found_by_name_and_type(void **state) {
     assert_int_equal(
         fc_frame_column(memory->frame, "doubles", FC_TYPE_ANY, &column, &error),
         FC_E_COLUMN);
-    assert_non_null(strstr(error.message, "'doubles'"));
+    assert_non_null(strstr(error.message, "no column 'doubles'; there are '"));
+    assert_non_null(strstr(error.message, "', ..."));
+    assert_int_equal(strlen(strrchr(error.message, ',')), strlen(", ..."));
     assert_int_equal(fc_frame_column_at(memory->frame, 17, &column, &error), FC_E_COLUMN);
     assert_int_equal(fc_frame_column_at(memory->frame, -1, &column, &error), FC_E_COLUMN);
     assert_null(column);

@@ -81,6 +81,33 @@ static void without_anything_all_defaults_stand(void **state) {
     assert_string_equal(settings.text[FC__SETTING_watermarks], "95:85");
 }
 
+static void a_tilde_is_the_home_directory(void **state) {
+    (void)state;
+    fc__settings settings;
+    const char *given = getenv("HOME");
+    char kept[4096];
+    snprintf(kept, sizeof kept, "%s", given ? given : "/");
+    setenv("HOME", "/home/someone", 1);
+    assert_int_equal(LOAD(&settings, dir, "~/cache", NULL), 0);
+    assert_string_equal(settings.dir, "/home/someone/cache");
+    assert_int_equal(LOAD(&settings, dir, "~", NULL), 0);
+    assert_string_equal(settings.dir, "/home/someone");
+    assert_int_equal(LOAD(&settings, dir, "./~/cache", NULL), 0);
+    assert_string_equal(settings.dir, "./~/cache");
+    assert_int_equal(LOAD(&settings, spill_dir, "~/spill", NULL), 0);
+    assert_string_equal(settings.spill_dir, "/home/someone/spill");
+    setenv("FRAMECACHE_DIR", "~/from", 1);
+    assert_int_equal(fc__settings_load(&settings, NULL, NULL), 0);
+    assert_string_equal(settings.dir, "/home/someone/from");
+    REFUSED(dir, "~other/x", "option dir is \"~other/x\", but must be without another "
+                             "user's ~: write that directory out. Syntax: path");
+    unsetenv("HOME");
+    REFUSED(dir, "~/x", "option dir is \"~/x\", but must be without ~, since HOME is not "
+                        "set. Syntax: path");
+    assert_int_equal(LOAD(&settings, spill_dir, "~/x", NULL), FC_E_INVALID);
+    setenv("HOME", kept, 1);
+}
+
 static void spill_settings_take_absolute_paths_and_bytes(void **state) {
     (void)state;
     fc__settings settings;
@@ -551,6 +578,7 @@ static void a_walk_tells_value_and_origin_until_it_is_stopped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(without_anything_all_defaults_stand),
+        TEST(a_tilde_is_the_home_directory),
         TEST(spill_settings_take_absolute_paths_and_bytes),
         TEST(each_variable_is_read_under_its_own_name),
         TEST(an_argument_wins_over_the_environment),

@@ -124,7 +124,7 @@ def text(name: str, value: Any) -> str:
     if name in ("ttl", "flight_max", "reclaim_wait"):
         return _duration_text(value, name)
     if name in ("dir", "spill_dir"):
-        return str(os.fspath(value))
+        return _expanded(os.fspath(value))
     if name == "mode" and isinstance(value, int):
         return f"{value:04o}"
     if isinstance(value, bool):
@@ -132,7 +132,22 @@ def text(name: str, value: Any) -> str:
     return str(value)
 
 
+def _expanded(path: Any) -> str:
+    """A path with the home directory for ``~``, which no shell expands in a program."""
+    expanded = os.path.expanduser(os.fsdecode(path))
+    if expanded.startswith("~"):
+        from ._errors import InvalidError
+
+        raise InvalidError(
+            f"{expanded!r}: there is no home directory for this ~; a directory of that "
+            f"name is {'./' + expanded!r}"
+        )
+    return expanded
+
+
 def directory(argument: str | None) -> str:
     """Where the cache is: argument, FRAMECACHE_DIR or the default."""
     chosen = argument or os.environ.get("FRAMECACHE_DIR")
-    return os.path.abspath(chosen or f"/dev/shm/framecache-{os.getuid()}")
+    return os.path.abspath(
+        _expanded(chosen) if chosen else f"/dev/shm/framecache-{os.getuid()}"
+    )

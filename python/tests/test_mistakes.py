@@ -204,3 +204,32 @@ def test_the_least_versions_are_those_of_the_package() -> None:
     extras = project["optional-dependencies"]
     for name, least in _extras.LEAST.items():
         assert f"{name}>={least}" in extras[name]
+
+
+# ---- Directories ----
+
+
+def test_a_tilde_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: str
+) -> None:
+    home = str(Path(directory).parent)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("FRAMECACHE_BUDGET", "16MiB")
+    with framecache.Cache("~/a", spill_dir="~/spilled") as cache:
+        assert cache.dir == f"{home}/a"
+        assert cache.settings()["spill_dir"] == (f"{home}/spilled", "argument")
+    monkeypatch.setenv("FRAMECACHE_DIR", "~/b")
+    with framecache.Cache() as cache:
+        assert cache.dir == f"{home}/b"
+    assert any(f"{home}/b" in str(found) for found in framecache.doctor())
+    with pytest.raises(framecache.InvalidError, match=r"no home directory.*'\./~nobody-"):
+        framecache.Cache("~nobody-of-this-name/c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_without_one_to_stand_in_says_what_to_make(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"no/such: the directory.*mkdir -p") as caught:
+        framecache.Cache(tmp_path / "no" / "such")
+    assert isinstance(caught.value, framecache.SystemCallError)
+    assert list(tmp_path.iterdir()) == []
