@@ -4,7 +4,7 @@
  *
  * Public functions that live here: fc_schema_init; fc_frame_retain, _release, _column,
  * _column_at, _select, _slice, _private, fc_writable, fc_frame_export_*, fc_frame_hash;
- * fc_hash; fc_build_column, _nulls, _reserve, _append. All others live in src/. */
+ * fc_hash, fc_hash_stream; fc_build_column, _nulls, _reserve, _append. All others live in src/. */
 #ifndef FC_FRAMES_H
 #define FC_FRAMES_H
 

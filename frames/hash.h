@@ -6,7 +6,7 @@
 #define FC_HASH_H
 
 #include "checksum.h"
-#include "schema.h"
+#include "plan.h"
 
 static inline void fc__digest_number(fc__hash *hash, uint64_t value) {
     fc__digest_add(hash, &value, sizeof value); /* little-endian, as all of the format */
@@ -18,12 +18,16 @@ static inline void fc__digest_number(fc__hash *hash, uint64_t value) {
 int fc__digest_metadata(fc__hash *hash, const fc__field *field, fc_error *error);
 
 /* What of a field counts beside its rows. FC_E_NOMEM. */
-int fc__digest_field(fc__hash *hash, const fc__field *field, fc_error *error);
+int fc__digest_field(fc__hash *hash, const fc__node *node, fc_error *error);
 
 /* ---- hash.c ---- */
 
-/* Of a table whose array fits its field: both were checked by a plan. FC_E_NOMEM. */
-int fc__hash_table(const fc__field *root, bool wrapped, const struct ArrowArray *array,
-                   uint8_t out[FC__DIGEST_BYTES], fc_error *error);
+/* Of the table that a plan would write, by the arrays that it was made from: whatever can
+ * be put can be hashed. FC_E_NOMEM. */
+int fc__hash_plan(const fc__plan *plan, uint8_t out[FC__DIGEST_BYTES], fc_error *error);
+
+/* Of all rows of one of its nodes. */
+int fc__hash_node(const fc__plan *plan, const fc__node *node,
+                  uint8_t out[FC__DIGEST_BYTES], fc_error *error);
 
 #endif

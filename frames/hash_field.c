@@ -97,12 +97,12 @@ static bool has_names(const fc__field *parent) {
     }
 }
 
-int fc__digest_field(fc__hash *hash, const fc__field *field, fc_error *error) {
-    const fc__field *parent = field->parent;
+int fc__digest_field(fc__hash *hash, const fc__node *node, fc_error *error) {
+    const fc__field *field = node->field, *parent = field->parent;
     bool is_values = field == parent->dictionary;
     bool named = !is_values && !parent->dictionary && has_names(parent);
 
-    digest_text(hash, field->stored_format, field->stored_format_bytes);
+    digest_text(hash, node->stored_format, strlen(node->stored_format));
     digest_text(hash, field->name, named ? field->name_bytes : 0);
     fc__digest_number(hash, is_values ? 0 : field->flags);
     return fc__digest_metadata(hash, field, error);

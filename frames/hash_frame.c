@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+static int hash_and_free(fc__plan *plan, uint8_t out[FC__DIGEST_BYTES], fc_error *error) {
+    int status = fc__hash_plan(plan, out, error);
+
+    if (status)
+        memset(out, 0, FC__DIGEST_BYTES);
+    fc__plan_free(plan);
+    return status;
+}
+
 int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
             uint8_t out[16], fc_error *error) {
     fc__plan *plan;
@@ -13,15 +22,26 @@ int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
     if (!schema || !array)
         return fc__fail(error, FC_E_INVALID, "fc_hash() takes a schema and an array");
     /* A plan checks both through and through. */
-    int status = fc__plan_arrow(&plan, schema, &array, 1, false, error);
+    int status = fc__plan_arrow(&plan, schema, &array, 1, 0, error);
     if (status)
         return status;
-    bool wrapped = strcmp(schema->format, "+s") != 0;
-    status = fc__hash_table(plan->root, wrapped, array, out, error);
-    if (status)
-        memset(out, 0, FC__DIGEST_BYTES);
-    fc__plan_free(plan);
-    return status;
+    return hash_and_free(plan, out, error);
+}
+
+int fc_hash_stream(struct ArrowArrayStream *stream, uint32_t flags, uint8_t out[16],
+                   fc_error *error) {
+    fc__plan *plan;
+
+    memset(out, 0, FC__DIGEST_BYTES);
+    if (flags & ~(uint32_t)FC_PUT_MISSING) {
+        if (stream && stream->release)
+            stream->release(stream);
+        return fc__fail(error, FC_E_INVALID,
+                        "fc_hash_stream() takes the flag FC_PUT_MISSING, not %#x", flags);
+    }
+    int status =
+        fc__plan_stream(&plan, stream, flags ? FC__PLAN_MISSING : 0, error);
+    return status ? status : hash_and_free(plan, out, error);
 }
 
 /* ---- Frames ---- */

@@ -35,6 +35,11 @@ int fc__check_offsets(const fc__field *field, const fc__piece *piece, int64_t *f
 int fc__push(fc__plan *plan, fc__node *node, const struct ArrowArray *array, int64_t from,
              int64_t rows, fc_error *error);
 
+/* Codes of the unified dictionary, `width` bytes each, for `rows` rows of a piece from its
+ * row `row` on. */
+void fc__turn_codes(const fc__field *field, const fc__piece *piece, int64_t row,
+                    int64_t rows, int32_t width, char *out);
+
 /* Gives a node of `missing` a bitmap, made from its values. */
 int fc__plan_mark(fc__plan *plan, fc__node *node, fc_error *error);
 

@@ -1,9 +1,11 @@
-/* One dictionary for all chunks. The first one is taken as it is. Others that are the
- * same memory or the same values need nothing; of those that differ the new values are
- * appended and the codes are translated. Values that are not compared here (bool, nested
- * types) are appended whole and the codes shifted. The codes widen only if they must. */
+/* One dictionary for all chunks that have rows. The first one is taken as it is. Others that
+ * are the same memory or the same values need nothing; of those that differ the new values
+ * are appended and the codes are translated. Values that are not told apart one by one here
+ * (nested types, dictionaries) are appended whole and the codes shifted, unless a dictionary
+ * of the same content was there before. The codes widen only if they must. */
 #include "bits.h"
 #include "checksum.h"
+#include "hash.h"
 #include "integers.h"
 #include "normalise.h"
 #include "status.h"
@@ -143,10 +145,18 @@ static bool same_memory(const struct ArrowArray *a, const struct ArrowArray *b) 
 
 /* ---- Unifying ---- */
 
+typedef struct known { /* a dictionary that was appended whole */
+    struct known *next;
+    uint8_t digest[FC__DIGEST_BYTES];
+    const fc__codes *codes;
+} known;
+
 typedef struct unifier {
     fc__plan *plan;
     fc__node *node, *dictionary;
+    const fc__piece *first, *before; /* of the pieces that have a dictionary by now */
     values seen;
+    known *known;
     fc_error *error;
 } unifier;
 
@@ -210,12 +220,23 @@ static bool is_identity(const int64_t *table, int64_t count) {
     return true;
 }
 
+/* Also where a value stands in the first one twice. */
+static bool equals_first(const unifier *with, const fc__piece *piece) {
+    if (piece->rows != with->first->array->dictionary->length)
+        return false;
+    for (int64_t row = 0; row < piece->rows; row++)
+        if (!same_value(value_at(with->dictionary->field, piece, row),
+                        with->seen.entries[row].value))
+            return false;
+    return true;
+}
+
 static int take_values(unifier *with, const struct ArrowArray *given,
                        const fc__codes **out) {
     fc__piece piece = {.array = given, .first = given->offset, .rows = given->length};
     int code = check_values(with, &piece);
 
-    if (code || (code = index_first(with)))
+    if (code || (code = index_first(with)) || equals_first(with, &piece))
         return code;
     int64_t *table =
         fc__arena_take(&with->plan->arena, (size_t)piece.rows, sizeof *table);
@@ -240,25 +261,86 @@ static int take_shifted(unifier *with, const struct ArrowArray *given,
     return take_whole(with, given);
 }
 
-/* The dictionary of a piece that is not that of the piece before. */
-static int take_dictionary(unifier *with, size_t index) {
-    fc__piece *piece = &with->node->pieces[index];
-    const struct ArrowArray *given = piece->array->dictionary;
-    int code = fc__check_array(with->dictionary->field, given, with->error);
+/* The hash of a dictionary's content. A plan of its own checks it through and through
+ * before anything is read. */
+static int digest_values(unifier *with, const struct ArrowArray *given,
+                         uint8_t out[FC__DIGEST_BYTES]) {
+    fc__field *values = (fc__field *)with->dictionary->field; /* not changed */
+    fc__field root = {.name = "",
+                      .format = "+s",
+                      .stored_format = "+s",
+                      .type = FC_TYPE_STRUCT,
+                      .given = FC__SHAPE_STRUCT,
+                      .stored = FC__SHAPE_STRUCT,
+                      .child_count = 1,
+                      .children = values};
+    fc__plan *plan = fc__plan_new(0);
+    int code;
 
-    if (code)
+    if (!plan)
+        return no_memory(with);
+    plan->root = &root;
+    if (!(code = fc__plan_nodes(plan, with->error)) &&
+        !(code = fc__normalise(plan, true, &given, 1, with->error)))
+        code = fc__hash_node(plan, &plan->nodes[1], out, with->error);
+    fc__plan_free(plan);
+    return code;
+}
+
+static int remember(unifier *with, const uint8_t digest[FC__DIGEST_BYTES],
+                    const fc__codes *codes) {
+    known *entry = fc__arena_take(&with->plan->arena, 1, sizeof *entry);
+
+    if (!entry)
+        return no_memory(with);
+    *entry = (known){.next = with->known, .codes = codes};
+    memcpy(entry->digest, digest, sizeof entry->digest);
+    with->known = entry;
+    return 0;
+}
+
+static int take_known(unifier *with, const struct ArrowArray *given,
+                      const fc__codes **out) {
+    uint8_t digest[FC__DIGEST_BYTES];
+    int code = 0;
+
+    if (!with->known &&
+        ((code = digest_values(with, with->first->array->dictionary, digest)) ||
+         (code = remember(with, digest, NULL))))
         return code;
-    if (index == 0)
-        return take_whole(with, given);
-    if (same_memory(given, with->node->pieces[0].array->dictionary))
-        return 0;
-    if (same_memory(given, piece[-1].array->dictionary)) {
-        piece->codes = piece[-1].codes;
+    if ((code = digest_values(with, given, digest)))
+        return code;
+    for (const known *at = with->known; at; at = at->next)
+        if (!memcmp(at->digest, digest, sizeof digest)) {
+            *out = at->codes;
+            return 0;
+        }
+    code = take_shifted(with, given, out);
+    return code ? code : remember(with, digest, *out);
+}
+
+static int take_dictionary(unifier *with, fc__piece *piece) {
+    const struct ArrowArray *given = piece->array->dictionary;
+
+    if (with->before && piece->array == with->before->array) {
+        piece->codes = with->before->codes;
         return 0;
     }
-    return is_hashable(with->dictionary->field)
-               ? take_values(with, given, &piece->codes)
-               : take_shifted(with, given, &piece->codes);
+    int code = fc__check_array(with->dictionary->field, given, with->error);
+    if (code)
+        return code;
+    if (!with->first) {
+        with->first = piece;
+        return take_whole(with, given);
+    }
+    if (same_memory(given, with->first->array->dictionary))
+        return 0;
+    if (same_memory(given, with->before->array->dictionary)) {
+        piece->codes = with->before->codes;
+        return 0;
+    }
+    return is_hashable(with->dictionary->field) ? take_values(with, given, &piece->codes)
+                                                : take_known(with, given, &piece->codes);
 }
 
 /* ---- Codes ---- */
@@ -310,17 +392,19 @@ static void widen_codes(fc__node *node, int64_t value_count) {
 }
 
 int fc__push_dictionary(fc__plan *plan, fc__node *node, fc_error *error) {
-    unifier with = {plan, node, &plan->nodes[node->dictionary], {0}, error};
+    unifier with = {.plan = plan,
+                    .node = node,
+                    .dictionary = &plan->nodes[node->dictionary],
+                    .error = error};
     int code = 0;
 
     for (size_t i = 0; !code && i < node->piece_count; i++) {
         fc__piece *piece = &node->pieces[i];
-        if (i && piece->array == piece[-1].array)
-            piece->codes = piece[-1].codes;
-        else
-            code = take_dictionary(&with, i);
-        if (!code)
+        if (!piece->rows && (node->rows || with.first))
+            continue; /* of no rows no dictionary counts, but one there must be */
+        if (!(code = take_dictionary(&with, piece)))
             code = check_codes(node->field, piece, error);
+        with.before = piece;
     }
     free_values(&with.seen);
     if (code)

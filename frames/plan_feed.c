@@ -215,8 +215,8 @@ static int64_t new_code(const fc__piece *piece, int64_t code) {
     return piece->codes->table ? piece->codes->table[code] : code + piece->codes->shift;
 }
 
-static void turn_codes(const fc__field *field, const fc__piece *piece, int64_t row,
-                       int64_t rows, int32_t width, char *out) {
+void fc__turn_codes(const fc__field *field, const fc__piece *piece, int64_t row,
+                    int64_t rows, int32_t width, char *out) {
     const char *in = fc__piece_buffer(piece, 1) + (piece->first + row) * field->width;
 
 #define BODY(ctype)                                                                      \
@@ -261,7 +261,7 @@ static int64_t turn(const fc__node *node, fc__how how, const fc__piece *piece,
     case FC__HOW_LIST_VIEW_OFFSETS:
         return sum_list_views(node->field, piece, row, rows, base, out);
     case FC__HOW_CODES:
-        turn_codes(node->field, piece, row, rows, width, out);
+        fc__turn_codes(node->field, piece, row, rows, width, out);
         return base;
     case FC__HOW_PLACES:
         turn_places(node, piece, row, rows, out);

@@ -76,6 +76,29 @@ static void the_form_of_strings_and_lists_is_no_content(void **state) {
     memory_release(memory);
 }
 
+/* Without a copy: the batches are read as they lie. */
+static void a_stream_hashes_as_the_frame_of_it(void **state) {
+    static const int64_t batches[] = {0, 1, 21, 64};
+    memory_frame *memory = everything(ROWS, false);
+    struct ArrowArrayStream stream;
+    fc_error error;
+    digest out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        assert_int_equal(
+            fc_frame_export_stream(memory->frame, NULL, batches[i], &stream, &error), 0);
+        assert_int_equal(fc_hash_stream(&stream, 0, out.bytes, &error), 0);
+        assert_null(stream.release);
+        assert_true(same(out, hash_of(memory->frame)));
+    }
+    assert_int_equal(fc_frame_export_stream(memory->frame, NULL, 0, &stream, &error), 0);
+    assert_int_equal(fc_hash_stream(&stream, FC_PUT_SLIDING, out.bytes, &error),
+                     FC_E_INVALID);
+    assert_null(stream.release);
+    memory_release(memory);
+}
+
 static void
 a_view_of_all_hashes_as_its_base_and_a_private_frame_as_it_is_now(void **state) {
     memory_frame *memory = everything(ROWS, false);
@@ -159,6 +182,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slice_hashes_as_a_table_of_its_rows),
         cmocka_unit_test(the_form_of_strings_and_lists_is_no_content),
+        cmocka_unit_test(a_stream_hashes_as_the_frame_of_it),
         cmocka_unit_test(
             a_view_of_all_hashes_as_its_base_and_a_private_frame_as_it_is_now),
         cmocka_unit_test(damage_is_told),

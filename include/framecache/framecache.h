@@ -356,6 +356,10 @@ FC_API int fc_frame_export_stream(fc_frame *frame, const struct ArrowSchema *req
 FC_API int fc_frame_hash(const fc_frame *frame, uint8_t out[16], fc_error *error);
 FC_API int fc_hash(const struct ArrowSchema *schema, const struct ArrowArray *array,
                    uint8_t out[16], fc_error *error);
+/* Of a stream, which is read to its end and released, on failure too: of the frame that
+ * fc_put_stream() would make of it. flags: FC_PUT_MISSING or 0. */
+FC_API int fc_hash_stream(struct ArrowArrayStream *stream, uint32_t flags,
+                          uint8_t out[16], fc_error *error);
 
 /* ---- Put ---- */
 

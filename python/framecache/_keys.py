@@ -238,123 +238,34 @@ def _pandas_table(
     except TypeError as error:
         raise _Refused(str(error)) from error
     assert table is not None
-    hash.update(b"pandas:%d:%d:" % (table.rows, len(table.columns)))
-    _put(hash, b"metadata", table.metadata)
     coded = fields_of_objects(table.metadata)
+    columns = []
     for column in table.columns:
-        _column(hash, without_order(column) if column[0] in coded else column)
-
-
-def _column(hash: Hash, column: tuple[Any, ...] | None) -> None:
-    """A column as `table_of` gives it: another library's, or buffers."""
-    if column is None:
-        hash.update(b"none:")
-    elif len(column) == 3:
-        import pyarrow as pa
-
-        name, *capsules = column
-        _arrow_table(hash, pa.table({name: pa.Array._import_from_c_capsule(*capsules)}))
-    else:
-        *about, buffers, dictionary = column
-        _put(hash, b"column", repr(about).encode())
-        for buffer in buffers:
-            if buffer is None:
-                hash.update(b"none:")
-            else:
-                _put(hash, b"data", _bytes_of(buffer))
-        _column(hash, dictionary)
-
-
-def _bytes_of(buffer: Any) -> Any:
-    """datetime64 has no buffer of its own."""
-    if isinstance(buffer, bytes):
-        return buffer
-    import numpy as np
-
-    if isinstance(buffer, np.ndarray):
-        buffer = buffer.reshape(-1).view(np.uint8) if buffer.size else b""
-    return memoryview(buffer) if len(buffer) else b""
-
-
-class _Sink:
-    """A file that is hashed as it is written, so that no table is copied at once."""
-
-    closed = False
-
-    def __init__(self, hash: Hash) -> None:
-        self._hash = hash
-        self._at = 0
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data)
-        self._hash.update(view)
-        self._at += view.nbytes
-        return view.nbytes
-
-    def tell(self) -> int:
-        return self._at
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+        plain = without_order(column) if column[0] in coded else column
+        if plain is column:
+            columns.append(column)
+        else:  # as one text, which is no column of so many rows
+            name, *_, (_, _, tree), _ = plain
+            _str(hash, name)
+            _put(hash, b"objects", tree)
+    _put(hash, b"pandas", _core.hash_columns(columns, table.rows, table.metadata))
 
 
 def _arrow_table(hash: Hash, table: Any) -> None:
-    """By columns, each as a fresh chunk: cuts, offsets and spare bits do not count."""
-    import pyarrow as pa
-
-    hash.update(b"arrow:%d:" % table.num_rows)
+    """Types as they are, too: as a function's argument a view is no string."""
     _put(hash, b"schema", memoryview(table.schema.serialize()))
-    for column in table.columns:
-        chunks = column.chunks
-        if chunks:
-            chunks = [pa.concat_arrays([*chunks, chunks[0].slice(0, 0)])]
-        part = pa.table({"": pa.chunked_array(chunks, column.type)})
-        sink = pa.PythonFile(_Sink(hash), mode="w")
-        with pa.ipc.new_stream(sink, part.schema) as writer:
-            writer.write_table(part)
-
-
-def _one_chunk(column: Any) -> Any:
-    import pyarrow as pa
-
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    if pa.types.is_string(column.type) and column.nbytes >= 1 << 31:
-        column = column.cast(pa.large_string())  # hashes alike
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        raise _Refused("a column in chunks of more than 2 GiB in all: combine them first")
-    return array
+    _put(hash, b"arrow", _table_hash(table))
 
 
 def _table_hash(table: Any) -> bytes:
     """The content hash of a table of pyarrow, as a Frame of it has."""
+    if table.num_columns:
+        return _core.hash_stream(table.__arrow_c_stream__())
     import pyarrow as pa
 
-    if table.num_columns:
-        columns = [_one_chunk(column) for column in table.columns]
-        fields = [
-            field.with_type(column.type)
-            for field, column in zip(table.schema, columns, strict=True)
-        ]
-        schema = pa.schema(fields, table.schema.metadata)
-        array = pa.RecordBatch.from_arrays(columns, schema=schema)
-    else:  # a batch without columns has no rows
-        schema = table.schema
-        array = pa.array([{}] * table.num_rows, pa.struct([]))
-    return _core.hash_array(schema.__arrow_c_schema__(), array.__arrow_c_array__()[1])
+    array = pa.array([{}] * table.num_rows, pa.struct([]))  # a batch would have no rows
+    schema = table.schema.__arrow_c_schema__()
+    return _core.hash_array(schema, array.__arrow_c_array__()[1])
 
 
 def _from_arrow(hash: Hash, value: Any) -> bool:
@@ -385,25 +296,37 @@ def _from_polars(hash: Hash, value: Any) -> bool:
         value = value.to_frame()
     elif not isinstance(value, pl.DataFrame):
         return False
-    hash.update(b"polars:%d:%d:" % value.shape)
-    for column in value.get_columns():
-        _polars_column(hash, column)
+    about = ((column.name, column.dtype) for column in value.get_columns())
+    _put(hash, b"polars", repr((value.shape, *about)).encode())
+    _put(hash, b"content", _core.hash_stream(_known_codes(value).__arrow_c_stream__()))
     return True
 
 
-def _polars_column(hash: Hash, column: Any) -> None:
-    """Gathered into fresh memory, for a slice drags along what lies around it."""
+def _known_codes(table: Any) -> Any:
+    """With text for Categorical, whose codes differ from process to process."""
+    casts = {
+        name: plain
+        for name, dtype in table.schema.items()
+        if (plain := _without_categories(dtype)) is not dtype
+    }
+    return table.cast(casts) if casts else table
+
+
+def _without_categories(dtype: Any) -> Any:
     import polars as pl
 
-    _put(hash, b"column", f"{column.name} {column.dtype!r}".encode())
-    if column.dtype == pl.Object:
-        raise _Refused(f"column {column.name!r} holds Python objects")
-    if column.dtype == pl.Categorical:  # codes differ from process to process
-        column = column.cast(pl.String)
-    rows = pl.int_range(len(column), eager=True)
-    fresh = column.rechunk().gather(rows).to_frame()
-    oldest = pl.CompatLevel.oldest()  # views of strings are not laid out by content
-    fresh.write_ipc_stream(_Sink(hash), compression="uncompressed", compat_level=oldest)
+    if isinstance(dtype, pl.Object):
+        raise _Refused("a column of dtype Object holds Python objects")
+    if isinstance(dtype, pl.Categorical):
+        return pl.String()
+    if isinstance(dtype, pl.Struct):
+        fields = {field.name: _without_categories(field.dtype) for field in dtype.fields}
+        same = all(fields[field.name] is field.dtype for field in dtype.fields)
+        return dtype if same else pl.Struct(fields)
+    inner = getattr(dtype, "inner", None)
+    if inner is None or (plain := _without_categories(inner)) is inner:
+        return dtype
+    return pl.Array(plain, dtype.size) if isinstance(dtype, pl.Array) else pl.List(plain)
 
 
 def _from_frame(hash: Hash, value: Any) -> bool:

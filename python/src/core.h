@@ -135,6 +135,8 @@ PyObject *core_frame_range(PyObject *self, PyObject *index);
 /* hash.c */
 PyObject *core_frame_hash(PyObject *self, PyObject *unused); /* a method of the frame */
 PyObject *core_hash_array(PyObject *module, PyObject *args);
+PyObject *core_hash_stream(PyObject *module, PyObject *capsule);
+PyObject *core_hash_columns(PyObject *module, PyObject *args); /* put.c */
 
 /* buffer.c */
 extern PyType_Spec core_buffer_spec;

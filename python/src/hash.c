@@ -20,6 +20,23 @@ PyObject *core_frame_hash(PyObject *op, PyObject *unused) {
     return PyBytes_FromStringAndSize((const char *)digest, sizeof digest);
 }
 
+/* hash_stream(capsule) -> bytes */
+PyObject *core_hash_stream(PyObject *module, PyObject *capsule) {
+    struct ArrowArrayStream *held = core_stream_of(capsule), stream;
+    uint8_t digest[16];
+    fc_error error;
+    int rc;
+
+    if (!held)
+        return NULL;
+    stream = *held; /* moved out: the library releases it */
+    held->release = NULL;
+    Py_BEGIN_ALLOW_THREADS rc = fc_hash_stream(&stream, 0, digest, &error);
+    Py_END_ALLOW_THREADS if (rc) return core_raise(PyModule_GetState(module), &error,
+                                                   NULL);
+    return PyBytes_FromStringAndSize((const char *)digest, sizeof digest);
+}
+
 /* hash_array(schema capsule, array capsule) -> bytes */
 PyObject *core_hash_array(PyObject *module, PyObject *args) {
     PyObject *schema_capsule, *array_capsule;

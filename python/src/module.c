@@ -117,6 +117,9 @@ static PyMethodDef module_methods[] = {
      "schema_fields(capsule) -> ([(name, format, flags, metadata, dictionary?)], "
      "metadata)"},
     {"hash_array", core_hash_array, METH_VARARGS, "hash_array(schema, array) -> bytes"},
+    {"hash_stream", core_hash_stream, METH_O, "hash_stream(stream) -> bytes"},
+    {"hash_columns", core_hash_columns, METH_VARARGS,
+     "hash_columns(columns, rows, metadata) -> bytes"},
     {"valid_bits", core_valid_bits, METH_VARARGS,
      "valid_bits(values, kind) -> (bitmap or None, nulls)"},
     {"nulls_hold", core_nulls_hold, METH_VARARGS,

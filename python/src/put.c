@@ -367,6 +367,68 @@ static int table_struct(put_table *table, PyObject *columns, int64_t rows,
     return 0;
 }
 
+/* ---- Hashing what a put would take ---- */
+
+/* A stream of one batch, borrowed from a table. */
+typedef struct single {
+    const put_table *table;
+    bool given;
+} single;
+
+static int single_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out) {
+    *out = ((single *)stream->private_data)->table->schema;
+    return 0;
+}
+
+static int single_next(struct ArrowArrayStream *stream, struct ArrowArray *out) {
+    single *held = stream->private_data;
+
+    *out = held->given ? (struct ArrowArray){0} : held->table->array;
+    held->given = true;
+    return 0;
+}
+
+static const char *single_error(struct ArrowArrayStream *stream) {
+    (void)stream;
+    return NULL;
+}
+
+static void single_release(struct ArrowArrayStream *stream) {
+    stream->release = NULL;
+}
+
+static PyObject *hash_table(PyObject *module, const put_table *table) {
+    single held = {.table = table};
+    struct ArrowArrayStream stream = {single_schema, single_next, single_error,
+                                      single_release, &held};
+    uint8_t digest[16];
+    fc_error error;
+    int rc;
+
+    Py_BEGIN_ALLOW_THREADS rc = fc_hash_stream(&stream, FC_PUT_MISSING, digest, &error);
+    Py_END_ALLOW_THREADS if (rc) return core_raise(PyModule_GetState(module), &error,
+                                                   NULL);
+    return PyBytes_FromStringAndSize((const char *)digest, sizeof digest);
+}
+
+/* hash_columns(columns, rows, metadata) -> bytes: the content hash of what _put_columns()
+ * would put */
+PyObject *core_hash_columns(PyObject *module, PyObject *args) {
+    PyObject *list, *columns, *metadata, *result = NULL;
+    long long rows;
+    put_table table = {0};
+
+    if (!PyArg_ParseTuple(args, "OLS", &list, &rows, &metadata) ||
+        !(columns = PySequence_Tuple(list)))
+        return NULL;
+    if (table_struct(&table, columns, rows, PyBytes_AsString(metadata), &table.schema,
+                     &table.array) == 0)
+        result = hash_table(module, &table);
+    table_free(&table);
+    Py_DECREF(columns);
+    return result;
+}
+
 /* _put_columns(key, options, columns, rows, metadata, marked=False) -> Frame */
 PyObject *core_put_columns(PyObject *op, PyObject *args) {
     PyObject *key, *options, *list, *columns, *metadata;

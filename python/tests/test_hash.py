@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import framecache
@@ -11,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import samples
+from framecache import _keys
 
 ARRAYS = samples.arrays()
 TYPES = list(ARRAYS)
@@ -245,3 +248,182 @@ def test_what_contains_itself_has_no_hash() -> None:
     loop.append(loop)
     with pytest.raises(TypeError, match="value: contains itself"):
         framecache.content_hash(loop)
+
+
+# ---- Chunks, dictionaries and what lies below nulls ----
+
+
+def own(array: pa.Array) -> pa.Array:
+    """Equal to the bit, in memory of its own."""
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch({"c": array})
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return pa.ipc.open_stream(sink.getvalue()).read_next_batch()["c"]
+
+
+def coded(values: pa.Array, codes: list[int | None]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), values)
+
+
+DICTIONARIES: dict[str, Callable[[], pa.Array]] = {
+    "values once": lambda: pa.array(["x", "z", "y"]),
+    "a value twice": lambda: pa.array(["x", "x", "y"]),
+    "two nulls": lambda: pa.array([None, None, "y"]),
+    "bools twice": lambda: pa.array([True, True, False]),
+    "numbers twice": lambda: pa.array([1.5, 1.5, None]),
+    "views": lambda: pa.array(
+        ["x", "x", "a value that is no short one"], pa.string_view()
+    ),
+    "lists": lambda: pa.array([[1], [1], [2, None]]),
+    "structs": lambda: pa.array([{"a": "x"}, {"a": "x"}, None]),
+    "dictionaries": lambda: pa.array(["x", "y", "x"]).dictionary_encode(),
+    "nulls": lambda: pa.nulls(3),
+}
+
+
+def put_hash(cache: framecache.Cache, table: pa.Table) -> bytes:
+    with cache.put("k", table) as frame:
+        return frame.content_hash()
+
+
+def key_of(value: Any) -> bytes:
+    return _keys.digest(value)
+
+
+@pytest.mark.parametrize("kind", DICTIONARIES)
+def test_chunks_with_equal_dictionaries_hash_alike_wherever_they_lie(
+    cache: framecache.Cache, kind: str
+) -> None:
+    one, two, three = (coded(DICTIONARIES[kind](), [0, 1, 2, None]) for _ in range(3))
+    shared = pa.table({"c": pa.chunked_array([one, one, one])})
+    copies = pa.table({"c": pa.chunked_array([one, two, three])})
+    assert shared.equals(copies)
+    wanted = framecache.content_hash(shared)
+    assert framecache.content_hash(copies) == wanted
+    assert put_hash(cache, shared) == put_hash(cache, copies) == wanted
+    assert key_of(shared) == key_of(copies)
+    codes = cache["k"].to_arrow()["c"].chunk(0).indices.to_pylist()
+    assert codes == [0, 1, 2, None] * 3
+    lists = [pa.ListArray.from_arrays([0, 2, 4], array) for array in (one, two)]
+    within = pa.table({"c": pa.chunked_array([lists[0], lists[0]])})
+    assert put_hash(cache, within) == framecache.content_hash(
+        pa.table({"c": pa.chunked_array(lists)})
+    )
+
+
+@pytest.mark.parametrize("kind", DICTIONARIES)
+def test_the_dictionary_of_a_chunk_without_rows_does_not_count(
+    cache: framecache.Cache, kind: str
+) -> None:
+    one = coded(DICTIONARIES[kind](), [0, 1, 2])
+    other = coded(DICTIONARIES[kind]().slice(1), [0, 1])
+    table = pa.table({"c": pa.chunked_array([one])})
+    more = pa.table({"c": pa.chunked_array([other[:0], one, other[:0]])})
+    assert table.equals(more)
+    wanted = framecache.content_hash(table)
+    assert framecache.content_hash(more) == put_hash(cache, more) == wanted
+    assert key_of(table) == key_of(more)
+
+
+def test_whatever_can_be_put_can_be_hashed(cache: framecache.Cache) -> None:
+    def numbered(first: int, count: int) -> pa.DictionaryArray:
+        values = [str(i) for i in range(first, first + count)]
+        return coded(pa.array(values), list(range(count)))
+
+    wide = pa.chunked_array([numbered(0, 120), numbered(100, 120)])
+    lists = [coded(pa.array([[1], [n]]), [0, 1]) for n in (2, 3)]
+    months = cache.build("months", {"m": "tiM", "d": "tiD"}, rows=2)
+    with months:
+        for index in range(2):
+            target = np.frombuffer(months._build.target(index)[3], np.int32)
+            target[:] = range(len(target))
+        frame = months.commit()
+    intervals = pa.table(frame)
+    assert framecache.content_hash(intervals) == frame.content_hash()
+    double = pa.concat_tables([intervals, intervals])
+    for table in (
+        intervals,
+        double,
+        pa.table({"c": wide}),
+        pa.table({"c": pa.chunked_array(lists)}),
+        pa.table({"c": pa.chunked_array([], pa.dictionary(pa.int8(), pa.string()))}),
+    ):
+        assert put_hash(cache, table) == framecache.content_hash(table)
+        assert framecache.content_hash(pa.table(cache["k"])) == put_hash(cache, table)
+        assert key_of(table) == key_of(table.slice(0))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_cuts_anywhere_are_no_content(cache: framecache.Cache, kind: str) -> None:
+    array = ARRAYS[kind]
+    long = [array, array[1:3], array, array[4:]]
+    rows = sum(map(len, long))
+    wanted = None
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        chunks = [own(part) if random.integers(2) else part for part in long]
+        cuts = sorted(random.integers(0, rows + 1, 4))
+        whole = pa.chunked_array(chunks, array.type)
+        ends = [0, *cuts, rows]
+        table = pa.table({"c": pa.chunked_array(
+            [c for a, b in pairwise(ends) for c in whole[int(a) : int(b)].chunks],
+            array.type,
+        )})  # fmt: skip
+        digest = framecache.content_hash(table), put_hash(cache, table), key_of(table)
+        assert digest[0] == digest[1]
+        assert digest == (wanted or digest)
+        wanted = digest
+
+
+def test_bytes_below_nulls_and_behind_the_rows_are_no_content() -> None:
+    values = np.array([1, 77, 3])
+    junk = pa.Array.from_buffers(
+        pa.int64(), 3, [pa.py_buffer(b"\xfd"), pa.py_buffer(values.tobytes())]
+    )
+    plain = pa.array([1, None, 3])
+    every = pa.Array.from_buffers(
+        pa.int64(), 3, [pa.py_buffer(b"\x07"), pa.py_buffer(values.tobytes())]
+    )
+    texts = pa.Array.from_buffers(
+        pa.string(),
+        3,
+        [
+            pa.py_buffer(b"\x05"),
+            pa.py_buffer(np.array([0, 1, 5, 6], np.int32).tobytes()),
+            pa.py_buffer(b"ajunkb"),
+        ],
+    )
+    masked = pd.arrays.IntegerArray(values, np.array([False, True, False]))
+    nullable = pd.array([1, None, 3], "Int64")
+    lists = pa.ListArray.from_arrays(
+        pa.array([0, 1, 2], pa.int32()), pa.array([1, 9]), mask=pa.array([False, True])
+    )
+    polars = pl.Series("c", junk), pl.Series("c", [1, None, 3])
+    for left, right in [
+        (pa.table({"c": junk}), pa.table({"c": plain})),
+        (junk, plain),
+        (pa.table({"c": every}), pa.table({"c": pa.array([1, 77, 3])})),
+        (texts, pa.array(["a", None, "b"])),
+        (pa.array([[1], None]), lists),
+        (pd.Series(masked), pd.Series(nullable)),
+        (pd.DataFrame({"c": masked}), pd.DataFrame({"c": nullable})),
+        (pd.Series([1.0, np.nan]), pd.Series([1.0, -np.nan])),
+        polars,
+        (polars[0].to_frame(), polars[1].to_frame()),
+    ]:  # fmt: skip
+        assert key_of(left) == key_of(right), left
+        assert framecache.content_hash(left) == framecache.content_hash(right), left
+
+
+def test_codes_of_polars_categories_are_no_content() -> None:
+    words = pl.Series("c", ["a", "b", "a"], pl.Categorical)
+    later = pl.Series("c", ["z", "b", "a", "b", "a"], pl.Categorical)[2:]
+    struct = pl.struct("c")
+    for make in (
+        lambda series: series,
+        pl.Series.to_frame,
+        pl.Series.implode,
+        lambda series: series.to_frame().select(s=struct),
+    ):
+        assert key_of(make(words)) == key_of(make(later))
