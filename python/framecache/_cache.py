@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._build import Builder
     from ._frame import Frame
     from ._namespace import Namespace
+    from ._pandas_in import Table
     from ._settings import Duration, PutOptions
 
     Key = str | bytes
@@ -235,21 +236,46 @@ class Cache(_core.Cache, Computing):
         return self._store(key, value, options)
 
     def _store(self, key: Key, value: Any, options: PutOptions) -> Frame:
+        extension = _kinds.extensions.get(type(value))
+        if extension is None:
+            return self._store_as(key, value, options, None)
+        inner = extension.encode(value)
+        if type(inner) in _kinds.extensions and type(inner) is not type(value):
+            raise TypeError(
+                f"a {type(value).__name__} is registered as a {type(inner).__name__}, "
+                "which is no table: put_value takes it"
+            )
+        return self._store_as(key, inner, options, extension.tag)
+
+    def _store_as(
+        self, key: Key, value: Any, options: PutOptions, tag: str | None
+    ) -> Frame:
+        """Stores a table, which `framecache.register`'s decode of the tag gets back."""
         if "pandas" in sys.modules:
             table = _pandas_in.table_of(value, self._valid_bits)
             if table is not None:
-                return self._put_columns(key, options, *table)
+                return self._put_table(key, options, table, tag)
         value = _kinds.collected(value)
+        if tag is not None:
+            value = _kinds.with_stream(value)
         if hasattr(value, "__arrow_c_stream__"):
             kind, value = _kinds.kind_of(value)
+            kind = _kinds.kind_with(tag, kind)
             return self._put_stream(key, options, value.__arrow_c_stream__(), kind)
         if hasattr(value, "__arrow_c_array__"):
             return self._put_array(key, options, *value.__arrow_c_array__())
         if "numpy" in sys.modules:
             table = _structured.table_of(value)
             if table is not None:
-                return self._put_columns(key, options, *table)
+                return self._put_table(key, options, table, tag)
         raise _hints.no_table(key, value)
+
+    def _put_table(
+        self, key: Key, options: PutOptions, table: Table, tag: str | None
+    ) -> Frame:
+        if tag is not None:
+            table = table._replace(metadata=_kinds.mark(table.metadata, tag))
+        return self._put_columns(key, options, *table)
 
     def add(
         self,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._frame import Column, Frame, layout_of
+from ._kinds import extensions, is_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,18 +162,45 @@ _FEEDERS: dict[type, Callable[[Hash, Any], None]] = {
 
 def feed(hash: Hash, value: Any) -> None:
     """Adds one value to the hash."""
+    if not _feed_known(hash, value):
+        raise _no_content(value)
+
+
+def _no_content(value: Any) -> _Refused:
+    kind = type(value)
+    return _Refused(f"a {kind.__module__}.{kind.__qualname__} has no content to hash")
+
+
+def _feed_known(hash: Hash, value: Any) -> bool:
     feeder = _FEEDERS.get(type(value))
     if feeder is not None:
         feeder(hash, value)
-    elif not (
-        _from_numpy(hash, value)
+        return True
+    return (
+        _registered(hash, value)
+        or _from_numpy(hash, value)
         or _from_pandas(hash, value)
         or _from_arrow(hash, value)
         or _from_polars(hash, value)
         or _from_frame(hash, value)
-    ):
-        kind = type(value)
-        raise _Refused(f"a {kind.__module__}.{kind.__qualname__} has no content to hash")
+    )
+
+
+def _registered(hash: Hash, value: Any) -> bool:
+    """By what `framecache.register` was given to store it."""
+    extension = extensions.get(type(value))
+    if extension is None:
+        return False
+    inner = extension.encode(value)
+    _put(hash, b"registered", extension.tag.encode())
+    if type(inner) is not type(value) and _feed_known(hash, inner):
+        return True
+    if not is_table(inner):
+        raise _no_content(inner)
+    import pyarrow as pa
+
+    feed(hash, pa.table(inner))
+    return True
 
 
 # ---- Arrays and tables ----

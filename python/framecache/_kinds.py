@@ -9,13 +9,40 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _extras
+from ._errors import UnsupportedError
 from ._frame import Frame, Layout, layout_of
 
 _KEY = b"framecache.kind"
+_EXTENSION = "extension:"  # inner kind, and tag, of a type that is stored as a table
+
+
+class Extension(NamedTuple):
+    """A type that `framecache.register` made known."""
+
+    type: type
+    tag: str
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+extensions: dict[type, Extension] = {}
+extension_tags: dict[str, Extension] = {}
+
+
+def extension_of(tag: str) -> Extension:
+    """The type that was registered with the tag; UnsupportedError: none was."""
+    extension = extension_tags.get(tag)
+    if extension is None:
+        raise UnsupportedError(
+            f"a value of the tag {tag!r}, which is not known here: call "
+            "framecache.register() for it as the process did that put it"
+        )
+    return extension
 
 
 def kind_of(value: Any) -> tuple[str | None, Any]:
@@ -56,11 +83,34 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 
+def kind_with(tag: str | None, inner: str | None) -> str | None:
+    """The kind to record of a table that a registered type became."""
+    return inner if tag is None else f"{_EXTENSION}{inner or ''}:{tag}"
+
+
+def mark(metadata: bytes, tag: str) -> bytes:
+    """Encoded metadata whose kind says the tag too."""
+    from ._pandas_meta import decode_pairs, encode_pairs
+
+    pairs = dict(decode_pairs(metadata))
+    kind = kind_with(tag, pairs.pop(_KEY, b"").decode())
+    return encode_pairs([*pairs.items(), (_KEY, str(kind).encode())])
+
+
+def with_stream(value: Any) -> Any:
+    """What has only ``__arrow_c_array__`` as what has a stream, which can be marked."""
+    if hasattr(value, "__arrow_c_stream__") or not hasattr(value, "__arrow_c_array__"):
+        return value
+    import pyarrow as pa
+
+    return pa.record_batch(value)
+
+
 def recorded(metadata: dict[bytes, bytes]) -> str:
     """The kind that was put: "dataframe", "polars", "value", "pyarrow" and the like."""
     marked = metadata.get(_KEY)
     if marked is not None:
-        return marked.decode("ascii", "replace")
+        return marked.decode("utf-8", "replace")
     own = metadata.get(b"framecache")
     return "pyarrow" if own is None else _of_pandas(own)
 
@@ -93,6 +143,8 @@ def value_of(frame: Frame, kind: str | None = None) -> Any:
             from . import _pandas_out
 
             layout.decode = _pandas_out.dataframe
+    if kind.startswith(_EXTENSION):
+        return _registered(frame, kind)
     if kind == "frame":
         return frame
     if kind == "value":
@@ -115,3 +167,15 @@ def value_of(frame: Frame, kind: str | None = None) -> Any:
     except ImportError:
         return frame
     return pa.record_batch(frame) if kind == "pyarrow.batch" else frame.to_arrow()
+
+
+def _registered(frame: Frame, kind: str) -> Any:
+    """What a registered type makes of the table that it became."""
+    _, inner, tag = kind.split(":", 2)
+    extension = extension_of(tag)
+    if inner == "frame":
+        return extension.decode(frame.slice(0, frame.rows))  # which it may keep
+    if not inner:
+        own = {k: v for k, v in layout_of(frame).metadata.items() if k != _KEY}
+        inner = recorded(own)
+    return extension.decode(value_of(frame, inner))

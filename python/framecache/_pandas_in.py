@@ -433,7 +433,8 @@ def _refuse_subclass(value: Any, plain: str) -> TypeError:
     kind = type(value)
     return TypeError(
         f"a {kind.__module__}.{kind.__qualname__} would come back as a {plain} of "
-        f"pandas: put pandas.{plain}(value) if that is enough"
+        f"pandas: put pandas.{plain}(value) if that is enough, or tell "
+        "framecache.register() how to make it a table and back"
     )
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _values_in, _values_out
 from ._errors import AccessError
 from ._frame import layout_of
-from ._kinds import is_table, kind_in, value_of
+from ._kinds import (
+    Extension,
+    extension_tags,
+    extensions,
+    is_table,
+    kind_in,
+    value_of,
+)
 from ._pandas_meta import encode_pairs
 from ._values_in import Unstorable as Unstorable
 
@@ -45,9 +52,14 @@ def store(
     allow_pickle: bool = False,
 ) -> Frame:
     """Puts a table as a table, and anything else as a tree and buffers."""
-    if is_table(value):
+    tag, table, kind = None, value, type(value)
+    extension = extensions.get(kind)
+    if extension is not None:
+        tag, table = extension.tag, extension.encode(value)
+        value = _values_in.Prepared(extension, table)
+    if is_table(table) and (type(table) is kind or type(table) not in extensions):
         try:
-            return cache._store(key, value, options)
+            return cache._store_as(key, table, options, tag)
         except TypeError:  # a table that does not come back as it was
             if not allow_pickle:
                 raise
@@ -106,7 +118,10 @@ def require_private(directory: str) -> None:
 def register(
     type: type[T], tag: str, encode: Callable[[T], Any], decode: Callable[[Any], T]
 ) -> None:
-    """Let values of one more type be stored.
+    """Let values of one more type be stored, in values and alone.
+
+    It goes before what is known of the type: a subclass of DataFrame, or a class that
+    exports Arrow, comes back as itself. What `encode` makes a table is stored as one.
 
     Every process that puts or gets them must call this, before; at import, best.
 
@@ -134,20 +149,20 @@ def register(
     ...     Point, "shop.Point", lambda p: (p.x, p.y), lambda parts: Point(*parts)
     ... )
     """
-    if not (isinstance(tag, str) and tag):
+    if not (isinstance(tag, str) and tag and tag.isprintable()):
         raise ValueError(f"tag {tag!r}: give a name")
     if type in _values_in.BUILT_IN:
         raise ValueError(f"{type.__qualname__} can be stored as it is")
-    taken = _values_in.extension_tags.get(tag)
+    taken = extension_tags.get(tag)
     if taken is not None and taken.type is not type:
         if (taken.type.__module__, taken.type.__qualname__) != (
             type.__module__,
             type.__qualname__,
         ):  # the same again, of a module that was reloaded, is no other
             raise ValueError(f"tag {tag!r} belongs to {taken.type!r} already")
-        _values_in.extensions.pop(taken.type, None)
-    before = _values_in.extensions.get(type)
+        extensions.pop(taken.type, None)
+    before = extensions.get(type)
     if before is not None and before.tag != tag:
-        del _values_in.extension_tags[before.tag]
-    extension = _values_in.Extension(type, tag, encode, decode)
-    _values_in.extensions[type] = _values_in.extension_tags[tag] = extension
+        del extension_tags[before.tag]
+    extension = Extension(type, tag, encode, decode)
+    extensions[type] = extension_tags[tag] = extension

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _hints
 from ._frame import Column, Frame
-from ._kinds import is_table, kind_of
+from ._kinds import Extension, extensions, is_table, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,17 +49,11 @@ class Unstorable(TypeError):
     """What the caller gets for it."""
 
 
-class Extension(NamedTuple):
-    """A type that `framecache.register` made known."""
+class Prepared(NamedTuple):
+    """What a registered type's `encode` gave."""
 
-    type: type
-    tag: str
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
-
-
-extensions: dict[type, Extension] = {}
-extension_tags: dict[str, Extension] = {}
+    extension: Extension
+    inner: Any
 
 
 class Encoded(NamedTuple):
@@ -140,9 +134,8 @@ class Encoder:
         """What is not one of Python's own types."""
         extension = extensions.get(kind)
         if extension is not None:
-            inner = [extension.encode(value)]
-            node = self.nodes(inner, 1, level + 1, lambda _, item: "")
-            return {"extension": [extension.tag, *node]}
+            prepared = Prepared(extension, extension.encode(value))
+            return _extension(self, prepared, level)
         for encode in (_from_zone, _from_numpy, _from_pandas, _from_table, _from_plotly):
             try:
                 found = encode(self, value, level)
@@ -159,6 +152,17 @@ class Encoder:
         raise Refused(
             f"a {kind.__module__}.{kind.__qualname__} cannot be stored; {known or remedy}"
         )
+
+
+def _extension(encoder: Encoder, value: Prepared, level: int) -> Any:
+    tag, inner = value.extension.tag, value.inner
+    if type(inner) is not value.extension.type:
+        node = encoder.nodes([inner], 1, level + 1, lambda _, item: "")[0]
+    else:  # which exports Arrow, or goes round in a circle
+        node = _from_table(encoder, inner, level)
+    if node is None:
+        raise Refused(f"what was registered as {tag!r} encodes it as the type it has")
+    return {"extension": [tag, node]}
 
 
 Path = Callable[[int, Any], str]
@@ -332,6 +336,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
 }
 
 BUILT_IN = frozenset(_ENCODERS)
+_ENCODERS[Prepared] = _extension
 
 
 # ---- Other libraries' ----

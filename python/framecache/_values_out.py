@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._errors import CorruptError, Error, UnsupportedError
-from ._kinds import value_of
-from ._values_in import extension_tags
+from ._kinds import extension_of, value_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -287,16 +286,8 @@ def _figure(decoder: Decoder, content: Any) -> Any:
 
 def _extension(decoder: Decoder, content: Any) -> Any:
     tag, inner = content
-    extension = extension_tags.get(tag)
-    if extension is None:
-        raise _Passed(
-            UnsupportedError(
-                f"a value of the tag {tag!r}, which is not known here: call "
-                "framecache.register() for it as the process did that put it"
-            )
-        )
     try:
-        return extension.decode(inner)
+        return extension_of(tag).decode(inner)
     except Exception as error:
         raise _Passed(error) from None
 

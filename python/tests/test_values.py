@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from framecache import _values, _values_in
+from framecache import _kinds, _values, _values_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -410,12 +410,12 @@ def test_registered_types_come_back(cache: framecache.Cache) -> None:
             cache.put_value("k", {"a": Point(object(), 1)})
         with pytest.raises(ValueError, match="belongs to"):
             framecache.register(Text, "test.Point", str, Text)
-        del _values_in.extension_tags["test.Point"]
+        del _kinds.extension_tags["test.Point"]
         with pytest.raises(framecache.UnsupportedError, match=r"test\.Point.*register"):
             cache.get_value("k")
     finally:
-        _values_in.extensions.pop(Point)
-        _values_in.extension_tags.pop("test.Point", None)
+        _kinds.extensions.pop(Point)
+        _kinds.extension_tags.pop("test.Point", None)
 
 
 def test_an_error_of_decode_is_its_own(cache: framecache.Cache) -> None:
@@ -428,8 +428,8 @@ def test_an_error_of_decode_is_its_own(cache: framecache.Cache) -> None:
         with pytest.raises(ValueError, match="not today"):
             cache.get_value("k")
     finally:
-        _values_in.extensions.pop(Point)
-        _values_in.extension_tags.pop("test.Point")
+        _kinds.extensions.pop(Point)
+        _kinds.extension_tags.pop("test.Point")
 
 
 def test_register_refuses_what_is_known() -> None:

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 from .. import Cache, _place
 from .._errors import MissError
-from .._kinds import is_table
 from . import _session, _store
 from ._store import StoreMiss
 
@@ -103,10 +102,7 @@ class FrameCacheBackend:
         BudgetError
             There is no room for it.
         """
-        if is_table(value):
-            self._cache.put(self._name(key), value, ttl="never").release()
-        else:
-            self._cache.put_value(self._name(key), value, ttl="never")
+        self._cache.put_value(self._name(key), value, ttl="never")
 
     def has(self, key: str) -> bool:
         """Whether the value is there.

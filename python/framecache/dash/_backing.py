@@ -14,7 +14,6 @@ from .. import _settings
 from .._cache import Cache
 from .._errors import ConflictError, Error, MissError, NeverExisted
 from .._frame import Frame, Layout, layout_of
-from .._kinds import is_table
 from ._token import directory_tag
 
 _VALUE, _SLOT = "dash/value/", "dash/slot/"
@@ -72,10 +71,7 @@ class FrameBacking:
     def put(self, key: bytes, value: Any, ttl: _settings.Duration | None) -> None:
         name = _VALUE + text_of(key)
         ttl = self._ttl if ttl is None else ttl
-        if is_table(value):
-            self.cache.put(name, value, ttl=ttl).release()
-        else:
-            self.cache.put_value(name, value, ttl=ttl)
+        self.cache.put_value(name, value, ttl=ttl)
 
     def get(self, key: bytes) -> Any:
         return self.frame(key).to_value()
