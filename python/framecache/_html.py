@@ -59,7 +59,7 @@ def cache_html(cache: Cache) -> str:
     if cache.closed:
         return f"<p>Cache {escape(cache.dir)} (closed)</p>"
     stats = cache.stats()
-    infos = sorted(cache.infos(), key=lambda info: -int(info["bytes"]))
+    infos = sorted(cache.infos(), key=lambda info: (-int(info["bytes"]), info["key"]))
     facts = [("Cache", cache.dir), ("frames", f"{len(infos):,}"), ("used", _used(stats))]
     asked = int(stats["hits"]) + sum(
         int(value) for name, value in stats.items() if name.startswith("misses_")
