@@ -59,12 +59,12 @@ static int too_long(caster *c, const fc__column *in, const fc__field *wanted) {
 }
 
 static int no_cast(caster *c, const fc__column *in, const fc__field *wanted) {
-    char what[300];
+    char what[320];
 
     snprintf(
         what, sizeof what,
         "stored as '%.80s', asked for as '%.80s'; there are casts from U to u and vu, "
-        "from Z to z and vz, from +L to +l, +vl and +vL only",
+        "from Z to z and vz, from +L to +l, +vl and +vL, and of decimals to more bits only",
         in->view.format, wanted->format);
     return fail(c, FC_E_TYPE, what);
 }
@@ -86,11 +86,22 @@ static bool same(const fc__column *in, const fc__field *wanted) {
     return !in->view.dictionary || same(fc__dictionary(in), wanted->dictionary);
 }
 
+/* The same decimals in more bits: "d:9,2,32" as "d:9,2". */
+static bool widens_decimal(const fc__column *in, const fc__field *wanted) {
+    int precision, scale, wanted_precision, wanted_scale;
+
+    return in->view.type == FC_TYPE_DECIMAL && wanted->type == FC_TYPE_DECIMAL &&
+           wanted->width > in->view.width &&
+           sscanf(in->view.format, "d:%d,%d", &precision, &scale) == 2 &&
+           sscanf(wanted->format, "d:%d,%d", &wanted_precision, &wanted_scale) == 2 &&
+           precision == wanted_precision && scale == wanted_scale;
+}
+
 static bool castable(const fc__column *in, const fc__field *wanted) {
     if (in->view.type == FC_TYPE_STRING || in->view.type == FC_TYPE_BINARY ||
         in->view.type == FC_TYPE_LIST)
         return wanted->type == in->view.type;
-    return same_shape(in, wanted);
+    return same_shape(in, wanted) || widens_decimal(in, wanted);
 }
 
 /* Fields are matched by position; their names must not say that another was meant. */
@@ -273,6 +284,28 @@ static int cast_view(caster *c, const fc__column *in, const fc__field *wanted, r
     return status;
 }
 
+/* ---- Decimals ---- */
+
+static int cast_decimal(caster *c, const fc__column *in, const fc__field *wanted, range r,
+                        fc__column **out) {
+    size_t from = (size_t)in->view.width, to = (size_t)wanted->width;
+    const char *values = (const char *)in->view.values + r.first * (int64_t)from;
+    char *wide = fc__arena_take(c->arena, (size_t)r.rows, to);
+    const void **buffers;
+
+    *out = new_column(c, in, r, 2, &buffers);
+    if (!*out || !wide)
+        return no_memory(c);
+    for (int64_t i = r.lead; i < r.rows; i++) { /* little-endian: the sign is behind */
+        const char *value = values + i * (int64_t)from;
+        char *at = wide + i * (int64_t)to;
+        memcpy(at, value, from);
+        memset(at + from, value[from - 1] < 0 ? 0xff : 0, to - from);
+    }
+    buffers[1] = wide;
+    return FC_OK;
+}
+
 /* ---- Lists ---- */
 
 /* Sizes beside the offsets, which list views have. */
@@ -394,6 +427,8 @@ static int cast_below(caster *c, const fc__column *in, const fc__field *wanted, 
 
 static int cast_shape(caster *c, const fc__column *in, const fc__field *wanted, range r,
                       fc__column **out) {
+    if (widens_decimal(in, wanted))
+        return cast_decimal(c, in, wanted, r, out);
     switch (wanted->given) {
     case FC__SHAPE_BYTES32:
         return cast_bytes32(c, in, wanted, r, out);

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from . import _extras, _html, _kinds, _numpy, _pandas_out, _rows, _structured
+    from . import _extras, _html, _kinds, _numpy, _pandas_out, _polars, _rows, _structured
 
     Mode = Literal["cow", "readonly", "copy"]
     _Field = tuple[str, str, int, bytes]  # name, format, flags, metadata
     DtypeBackend = Literal["numpy_nullable", "pyarrow"]
 else:
     lazily(globals(), "._html", "._kinds", "._numpy", "._pandas_out", "._rows")
-    lazily(globals(), "._structured", "._extras")
+    lazily(globals(), "._structured", "._extras", "._polars")
 
 
 def check_mode(mode: str) -> None:
@@ -299,7 +299,7 @@ class Column:
     def __arrow_c_array__(
         self, requested_schema: object | None = None
     ) -> tuple[object, object]:
-        return self._frame._only_array(requested_schema)
+        return self._frame._only_array(requested_schema, _polars_asks())
 
     def to_numpy(self, mode: Mode = "readonly") -> np.ndarray[Any, Any]:
         """The column as a one-dimensional array.
@@ -362,22 +362,25 @@ class Column:
         Returns
         -------
         polars.Series
+
+        Raises
+        ------
+        ColumnTypeError
+            polars has no such type.
         """
         if "polars" not in _extras.ready:
             _extras.need("polars", "to_polars()")
-        import polars as pl
-
-        if _polars_misreads([self.format]):
-            return pl.Series(self.name, _pyarrow().array(self))
-        return pl.Series(self.name, self)
+        return _polars.series(self)
 
     def __repr__(self) -> str:
         return f"Column({self.name!r}, {self.format!r}, rows={len(self)})"
 
 
-def _polars_misreads(formats: list[str]) -> bool:
-    """polars 2.1 takes decimals of 32 and 64 bits from any C stream for 128 bits."""
-    return any(f.startswith("d:") and f.endswith((",32", ",64")) for f in formats)
+def _polars_asks() -> bool:
+    """Whether it is code of polars that called who asks, as in ``pl.Series(column)``."""
+    caller = sys._getframe(1).f_back
+    name = str(caller.f_globals.get("__name__")) if caller else ""
+    return name == "polars" or name.startswith("polars.")
 
 
 def _pyarrow() -> Any:
@@ -411,7 +414,7 @@ class Batches:
         return self._frame.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._frame._batches(self._rows, requested_schema)
+        return self._frame._batches(self._rows, requested_schema, _polars_asks())
 
 
 @final
@@ -596,14 +599,17 @@ class Frame(_core.Frame):
         Returns
         -------
         polars.DataFrame
+            Decimals of 32 and 64 bits come in 128 bits, which is all that polars has;
+            so they do by ``pl.DataFrame(frame)``.
+
+        Raises
+        ------
+        ColumnTypeError
+            polars has no such type as that of a column; `.column` names it.
         """
         if "polars" not in _extras.ready:
             _extras.need("polars", "to_polars()")
-        import polars as pl
-
-        if _polars_misreads(layout_of(self).formats):
-            return pl.DataFrame(_pyarrow().table(self))
-        return pl.DataFrame(self)
+        return _polars.dataframe(self)
 
     def to_arrow(self) -> pa.Table:
         """The table as a pyarrow Table of one chunk a column, without a copy.

@@ -331,21 +331,24 @@ def _from_polars(hash: Hash, value: Any) -> bool:
 
 
 def _known_codes(table: Any) -> Any:
-    """With text for Categorical, whose codes differ from process to process."""
-    casts = {
-        name: plain
-        for name, dtype in table.schema.items()
-        if (plain := _without_categories(dtype)) is not dtype
-    }
+    """With text for Categorical, whose codes differ from process to process, and for what
+    Arrow does not have."""
+    import polars as pl
+
+    casts = {}
+    for name, dtype in table.schema.items():
+        if isinstance(dtype, pl.Object):
+            raise _Refused(f"column {name!r} holds Python objects")
+        plain = _without_categories(dtype)
+        if plain is not dtype:
+            casts[name] = plain
     return table.cast(casts) if casts else table
 
 
 def _without_categories(dtype: Any) -> Any:
     import polars as pl
 
-    if isinstance(dtype, pl.Object):
-        raise _Refused("a column of dtype Object holds Python objects")
-    if isinstance(dtype, pl.Categorical):
+    if type(dtype).__name__ in ("Categorical", "Int128", "UInt128"):
         return pl.String()
     if isinstance(dtype, pl.Struct):
         fields = {field.name: _without_categories(field.dtype) for field in dtype.fields}

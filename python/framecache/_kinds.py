@@ -51,9 +51,9 @@ def kind_of(value: Any) -> tuple[str | None, Any]:
         return "frame", value
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, polars.DataFrame):
-        return "polars", value
+        return "polars", _fit(value)
     if polars is not None and isinstance(value, polars.Series):
-        return "polars.series", value.to_frame()
+        return "polars.series", _fit(value.to_frame())
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is not None and isinstance(value, pyarrow.RecordBatch):
         return "pyarrow.batch", value
@@ -63,6 +63,13 @@ def kind_of(value: Any) -> tuple[str | None, Any]:
         ours = b"framecache" in (value.schema.metadata or {})
         return ("pyarrow" if ours else None), value  # was pandas once, and is no more
     return None, value
+
+
+def _fit(table: Any) -> Any:
+    from . import _polars
+
+    _polars.check(table)
+    return table
 
 
 def collected(value: Any) -> Any:

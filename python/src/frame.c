@@ -328,6 +328,48 @@ static int export_array(core_frame *self, const struct ArrowSchema *requested,
     return rc ? -1 : 0;
 }
 
+/* ---- For polars ---- */
+
+/* "d:9,2,32" becomes "d:9,2": 128 bits. The schema is a copy of ours. */
+static bool widen_decimals(struct ArrowSchema *schema) {
+    char *format = (char *)schema->format, *bits = NULL;
+    bool any = false;
+
+    if (!strncmp(format, "d:", 2) && (bits = strchr(format, ',')))
+        bits = strchr(bits + 1, ',');
+    if (bits && (!strcmp(bits, ",32") || !strcmp(bits, ",64")))
+        any = !(*bits = '\0');
+    for (int64_t i = 0; i < schema->n_children; i++)
+        any |= widen_decimals(schema->children[i]);
+    return (schema->dictionary && widen_decimals(schema->dictionary)) || any;
+}
+
+/* Whether code of polars is what calls. */
+static bool is_polars(void) {
+    PyObject *globals = PyEval_GetGlobals(); /* borrowed, as is the name */
+    PyObject *name = globals ? PyDict_GetItemString(globals, "__name__") : NULL;
+    const char *text =
+        name && PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
+
+    return text && (!strcmp(text, "polars") || !strncmp(text, "polars.", 7));
+}
+
+/* polars takes decimals of 32 and 64 bits for such of 128, some of them anywhere and all
+ * of them in nested columns; so it is given 128. A new reference, in the place of None, or
+ * `requested` itself. */
+static PyObject *requested_or_polars(core_frame *self, PyObject *requested, bool polars) {
+    struct ArrowSchema schema;
+
+    if ((requested && requested != Py_None) || !polars)
+        return Py_NewRef(requested ? requested : Py_None);
+    if (export_schema(self, &schema))
+        return NULL;
+    if (widen_decimals(&schema))
+        return core_capsule_schema(&schema);
+    schema.release(&schema);
+    return Py_NewRef(Py_None);
+}
+
 /* The schema that goes with an array: what was asked for, or the frame's own. */
 static PyObject *schema_beside(core_frame *self, PyObject *requested) {
     struct ArrowSchema schema;
@@ -348,10 +390,16 @@ static PyObject *frame_c_array(PyObject *op, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_array__", names,
                                      &requested))
         return NULL;
-    wanted = requested_of(requested, &failed);
-    if (failed || export_array(self, wanted, &array))
+    if (!(requested = requested_or_polars(self, requested, is_polars())))
         return NULL;
-    if (!(schema = schema_beside(self, requested))) {
+    wanted = requested_of(requested, &failed);
+    if (failed || export_array(self, wanted, &array)) {
+        Py_DECREF(requested);
+        return NULL;
+    }
+    schema = schema_beside(self, requested);
+    Py_DECREF(requested);
+    if (!schema) {
         array.release(&array);
         return NULL;
     }
@@ -377,6 +425,17 @@ static PyObject *stream(core_frame *self, PyObject *requested, int64_t batch_row
                                    : core_capsule_stream(&out);
 }
 
+static PyObject *stream_or_polars(core_frame *self, PyObject *requested, bool polars,
+                                  int64_t batch_rows) {
+    PyObject *wanted = requested_or_polars(self, requested, polars), *result;
+
+    if (!wanted)
+        return NULL;
+    result = stream(self, wanted, batch_rows);
+    Py_DECREF(wanted);
+    return result;
+}
+
 static PyObject *frame_c_stream(PyObject *op, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"requested_schema", NULL};
     PyObject *requested = Py_None;
@@ -384,30 +443,49 @@ static PyObject *frame_c_stream(PyObject *op, PyObject *args, PyObject *kwargs) 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_stream__", names,
                                      &requested))
         return NULL;
-    return stream(frame_of(op), requested, 0);
+    return stream_or_polars(frame_of(op), requested, is_polars(), 0);
 }
 
+/* _batches(rows, requested or None, whether polars asks) */
 static PyObject *frame_batches(PyObject *op, PyObject *args) {
     PyObject *requested;
     long long batch_rows;
+    int polars;
 
-    if (!PyArg_ParseTuple(args, "LO", &batch_rows, &requested))
+    if (!PyArg_ParseTuple(args, "LOp", &batch_rows, &requested, &polars))
         return NULL;
-    return stream(frame_of(op), requested, batch_rows);
+    return stream_or_polars(frame_of(op), requested, polars, batch_rows);
 }
 
 /* ---- One column of a frame that has only it ---- */
 
-static PyObject *frame_only_schema(PyObject *op, PyObject *unused) {
-    struct ArrowSchema schema, child;
+static int only_schema(core_frame *self, struct ArrowSchema *out) {
+    struct ArrowSchema schema;
 
-    (void)unused;
-    if (export_schema(frame_of(op), &schema))
-        return NULL;
-    child = *schema.children[0]; /* moved out, as the C data interface allows */
+    if (export_schema(self, &schema))
+        return -1;
+    *out = *schema.children[0]; /* moved out, as the C data interface allows */
     schema.children[0]->release = NULL;
     schema.release(&schema);
-    return core_capsule_schema(&child);
+    return 0;
+}
+
+static PyObject *frame_only_schema(PyObject *op, PyObject *unused) {
+    struct ArrowSchema schema;
+
+    (void)unused;
+    return only_schema(frame_of(op), &schema) ? NULL : core_capsule_schema(&schema);
+}
+
+static PyObject *only_for_polars(core_frame *self) {
+    struct ArrowSchema schema;
+
+    if (only_schema(self, &schema))
+        return NULL;
+    if (widen_decimals(&schema))
+        return core_capsule_schema(&schema);
+    schema.release(&schema);
+    return Py_NewRef(Py_None);
 }
 
 static void keep(struct ArrowSchema *schema) {
@@ -427,8 +505,7 @@ static void child_take(struct ArrowArray *array, struct ArrowArray *child) {
 }
 
 /* requested may be None */
-static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
-    core_frame *self = frame_of(op);
+static PyObject *only_array(core_frame *self, PyObject *requested) {
     struct ArrowArray array, child;
     const struct ArrowSchema *wanted;
     struct ArrowSchema renamed, *children[1] = {&renamed};
@@ -455,12 +532,28 @@ static PyObject *frame_only_array(PyObject *op, PyObject *requested) {
     if (export_array(self, wanted ? &whole : NULL, &array))
         return NULL;
     child_take(&array, &child);
-    schema = wanted ? Py_NewRef(requested) : frame_only_schema(op, NULL);
+    schema = wanted ? Py_NewRef(requested) : frame_only_schema((PyObject *)self, NULL);
     if (!schema) {
         child.release(&child);
         return NULL;
     }
     return Py_BuildValue("(NN)", schema, core_capsule_array(&child));
+}
+
+/* _only_array(requested or None, whether polars asks) */
+static PyObject *frame_only_array(PyObject *op, PyObject *args) {
+    PyObject *requested, *result;
+    int polars;
+
+    if (!PyArg_ParseTuple(args, "Op", &requested, &polars))
+        return NULL;
+    requested = requested == Py_None && polars ? only_for_polars(frame_of(op))
+                                               : Py_NewRef(requested);
+    if (!requested)
+        return NULL;
+    result = only_array(frame_of(op), requested);
+    Py_DECREF(requested);
+    return result;
 }
 
 static PyMethodDef frame_methods[] = {
@@ -485,7 +578,7 @@ static PyMethodDef frame_methods[] = {
      "The table as a stream of one batch, without a copy; fresh at each call."},
     {"_batches", frame_batches, METH_VARARGS, NULL},
     {"_only_schema", frame_only_schema, METH_NOARGS, NULL},
-    {"_only_array", frame_only_array, METH_O, NULL},
+    {"_only_array", frame_only_array, METH_VARARGS, NULL},
     {0},
 };
 
