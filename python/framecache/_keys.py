@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from ._frame import Column, Frame, layout_of
 from ._kinds import extensions, is_table
+from ._values_in import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _BYTES = 16
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A value that has no content to hash; each container adds its part of the path."""
 
     def __init__(self, why: str) -> None:
@@ -51,16 +52,18 @@ class Hash:
         self.by_content = by_content
 
 
-def _put(hash: Hash, tag: bytes, data: Any) -> None:
+def put(hash: Hash, tag: bytes, data: Any) -> None:
+    """Adds bytes, their length, and what they are."""
     size = data.nbytes if isinstance(data, memoryview) else len(data)
     hash.update(b"%b:%d:" % (tag, size))
     hash.update(data)
 
 
-def _within(hash: Hash, part: str, value: Any) -> None:
+def within(hash: Hash, part: str, value: Any) -> None:
+    """Adds a part of a value, which is named if it has no content."""
     try:
         feed(hash, value)
-    except _Refused as refused:
+    except Refused as refused:
         refused.path.insert(0, part)
         raise
 
@@ -77,33 +80,33 @@ def _bool(hash: Hash, value: bool) -> None:
 
 
 def _int(hash: Hash, value: int) -> None:
-    _put(hash, b"int", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+    put(hash, b"int", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
 
 def _float(hash: Hash, value: float) -> None:
-    _put(hash, b"float", struct.pack("<d", value))
+    put(hash, b"float", struct.pack("<d", value))
 
 
 def _str(hash: Hash, value: str) -> None:
-    _put(hash, b"str", value.encode("utf-8", "surrogatepass"))
+    put(hash, b"str", value.encode("utf-8", "surrogatepass"))
 
 
 def _sequence(hash: Hash, value: list[Any] | tuple[Any, ...]) -> None:
     hash.update(b"%b:%d:" % (type(value).__name__.encode(), len(value)))
     for index, item in enumerate(value):
-        _within(hash, f"[{index}]", item)
+        within(hash, f"[{index}]", item)
 
 
 def _part(hash: Hash, part: str, value: Any) -> bytes:
     own = Hash(hash.by_content)
-    _within(own, part, value)
+    within(own, part, value)
     return own.digest()
 
 
 def _dict(hash: Hash, value: dict[Any, Any]) -> None:
     hash.update(b"dict:%d:" % len(value))
     pairs = [
-        (_part(hash, f" key {key!r}", key), _part(hash, f"[{key!r}]", item))
+        (_part(hash, f" key {shown(key)}", key), _part(hash, f"[{shown(key)}]", item))
         for key, item in value.items()
     ]
     for key, item in sorted(pairs):
@@ -112,31 +115,40 @@ def _dict(hash: Hash, value: dict[Any, Any]) -> None:
 
 def _set(hash: Hash, value: set[Any] | frozenset[Any]) -> None:
     hash.update(b"%b:%d:" % (type(value).__name__.encode(), len(value)))
-    for digest in sorted(_part(hash, f" item {item!r}", item) for item in value):
+    for digest in sorted(_part(hash, f" item {shown(item)}", item) for item in value):
         hash.update(digest)
 
 
 def _datetime(hash: Hash, value: datetime.datetime) -> None:
-    zone = f"{value.tzinfo!r} {value.fold}"
-    _put(hash, type(value).__name__.encode(), f"{value.isoformat()} {zone}".encode())
+    zone = _zone(value)
+    text = f"{value.isoformat()} {zone} {value.fold}"
+    put(hash, type(value).__name__.encode(), text.encode())
+
+
+def _zone(value: datetime.datetime | datetime.time) -> str:
+    text = repr(value.tzinfo)
+    if " at 0x" in text:  # which may be another's in the next process
+        raise no_content(value.tzinfo)
+    return text
 
 
 def _time(hash: Hash, value: datetime.time) -> None:
-    text = f"{value.isoformat()} {value.tzinfo!r} {value.fold}"
-    _put(hash, b"time", text.encode())
+    zone = _zone(value)
+    text = f"{value.isoformat()} {zone} {value.fold}"
+    put(hash, b"time", text.encode())
 
 
 def _date(hash: Hash, value: datetime.date) -> None:
-    _put(hash, b"date", value.isoformat().encode())
+    put(hash, b"date", value.isoformat().encode())
 
 
 def _timedelta(hash: Hash, value: datetime.timedelta) -> None:
     text = f"{value.days} {value.seconds} {value.microseconds}"
-    _put(hash, b"timedelta", text.encode())
+    put(hash, b"timedelta", text.encode())
 
 
 def _decimal(hash: Hash, value: decimal.Decimal) -> None:
-    _put(hash, b"decimal", repr(value.as_tuple()).encode())
+    put(hash, b"decimal", repr(value.as_tuple()).encode())
 
 
 _FEEDERS: dict[type, Callable[[Hash, Any], None]] = {
@@ -145,7 +157,7 @@ _FEEDERS: dict[type, Callable[[Hash, Any], None]] = {
     int: _int,
     float: _float,
     str: _str,
-    bytes: lambda hash, value: _put(hash, b"bytes", value),
+    bytes: lambda hash, value: put(hash, b"bytes", value),
     list: _sequence,
     tuple: _sequence,
     dict: _dict,
@@ -156,19 +168,20 @@ _FEEDERS: dict[type, Callable[[Hash, Any], None]] = {
     datetime.time: _time,
     datetime.timedelta: _timedelta,
     decimal.Decimal: _decimal,
-    uuid.UUID: lambda hash, value: _put(hash, b"uuid", value.bytes),
+    uuid.UUID: lambda hash, value: put(hash, b"uuid", value.bytes),
 }
 
 
 def feed(hash: Hash, value: Any) -> None:
     """Adds one value to the hash."""
     if not _feed_known(hash, value):
-        raise _no_content(value)
+        raise no_content(value)
 
 
-def _no_content(value: Any) -> _Refused:
+def no_content(value: Any) -> Refused:
+    """The error of a value of a type that is not known."""
     kind = type(value)
-    return _Refused(f"a {kind.__module__}.{kind.__qualname__} has no content to hash")
+    return Refused(f"a {kind.__module__}.{kind.__qualname__} has no content to hash")
 
 
 def _feed_known(hash: Hash, value: Any) -> bool:
@@ -183,7 +196,17 @@ def _feed_known(hash: Hash, value: Any) -> bool:
         or _from_arrow(hash, value)
         or _from_polars(hash, value)
         or _from_frame(hash, value)
+        or _from_class(hash, value)
     )
+
+
+def _from_class(hash: Hash, value: Any) -> bool:
+    from . import _key_types
+
+    feeder = _key_types.feeder_of(value)
+    if feeder is not None:
+        feeder(hash, value)
+    return feeder is not None
 
 
 def _registered(hash: Hash, value: Any) -> bool:
@@ -192,11 +215,11 @@ def _registered(hash: Hash, value: Any) -> bool:
     if extension is None:
         return False
     inner = extension.encode(value)
-    _put(hash, b"registered", extension.tag.encode())
+    put(hash, b"registered", extension.tag.encode())
     if type(inner) is not type(value) and _feed_known(hash, inner):
         return True
     if not is_table(inner):
-        raise _no_content(inner)
+        raise no_content(inner)
     import pyarrow as pa
 
     feed(hash, pa.table(inner))
@@ -213,8 +236,8 @@ def _from_numpy(hash: Hash, value: Any) -> bool:
     if type(value) is np.ndarray:
         _array(hash, value)
     elif isinstance(value, np.generic) and not value.dtype.hasobject:
-        _put(hash, b"scalar", value.dtype.str.encode())
-        _put(hash, b"data", value.tobytes())
+        put(hash, b"scalar", value.dtype.str.encode())
+        put(hash, b"data", value.tobytes())
     else:
         return False
     return True
@@ -225,15 +248,15 @@ def _array(hash: Hash, value: np.ndarray[Any, Any]) -> None:
 
     dtype = value.dtype
     about = f"{np.lib.format.dtype_to_descr(dtype)!r} {value.shape}"
-    _put(hash, b"array", about.encode())
+    put(hash, b"array", about.encode())
     if dtype.kind in "OT":
         for index, item in enumerate(value.ravel().tolist()):
-            _within(hash, f"[{index}]", item)
+            within(hash, f"[{index}]", item)
     elif dtype.hasobject:
-        raise _Refused(f"an array of {dtype} holds Python objects")
+        raise Refused(f"an array of {dtype} holds Python objects")
     elif value.size:
         data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        _put(hash, b"data", data.data)
+        put(hash, b"data", data.data)
 
 
 def _from_pandas(hash: Hash, value: Any) -> bool:
@@ -243,12 +266,12 @@ def _from_pandas(hash: Hash, value: Any) -> bool:
     if isinstance(value, (pd.DataFrame, pd.Series, pd.Index)):
         _pandas_table(hash, value)
     elif value is pd.NaT or value is pd.NA:
-        _put(hash, b"pandas", str(value).encode())
+        put(hash, b"pandas", str(value).encode())
     elif isinstance(value, pd.Timestamp):
         _datetime(hash, value)
-        _put(hash, b"unit", value.unit.encode())
+        put(hash, b"unit", value.unit.encode())
     elif isinstance(value, pd.Timedelta):
-        _put(hash, b"Timedelta", f"{value.isoformat()} {value.unit}".encode())
+        put(hash, b"Timedelta", f"{value.isoformat()} {value.unit}".encode())
     else:
         return False
     return True
@@ -264,7 +287,7 @@ def _pandas_table(
     try:
         table = table_of(value)
     except TypeError as error:
-        raise _Refused(str(error)) from error
+        raise Refused(str(error)) from error
     assert table is not None
     coded = fields_of_objects(table.metadata)
     columns = []
@@ -275,14 +298,14 @@ def _pandas_table(
         else:  # as one text, which is no column of so many rows
             name, *_, (_, _, tree), _ = plain
             _str(hash, name)
-            _put(hash, b"objects", tree)
-    _put(hash, b"pandas", _core.hash_columns(columns, table.rows, table.metadata))
+            put(hash, b"objects", tree)
+    put(hash, b"pandas", _core.hash_columns(columns, table.rows, table.metadata))
 
 
 def _arrow_table(hash: Hash, table: Any) -> None:
     """Types as they are, too: as a function's argument a view is no string."""
-    _put(hash, b"schema", memoryview(table.schema.serialize()))
-    _put(hash, b"arrow", _table_hash(table))
+    put(hash, b"schema", memoryview(table.schema.serialize()))
+    put(hash, b"arrow", _table_hash(table))
 
 
 def _table_hash(table: Any) -> bytes:
@@ -301,7 +324,7 @@ def _from_arrow(hash: Hash, value: Any) -> bool:
     if pa is None:
         return False
     if isinstance(value, pa.Table) and hash.by_content:
-        _put(hash, b"table", _table_hash(value))
+        put(hash, b"table", _table_hash(value))
     elif isinstance(value, pa.Table):
         _arrow_table(hash, value)
     elif isinstance(value, pa.RecordBatch):
@@ -325,8 +348,8 @@ def _from_polars(hash: Hash, value: Any) -> bool:
     elif not isinstance(value, pl.DataFrame):
         return False
     about = ((column.name, column.dtype) for column in value.get_columns())
-    _put(hash, b"polars", repr((value.shape, *about)).encode())
-    _put(hash, b"content", _core.hash_stream(_known_codes(value).__arrow_c_stream__()))
+    put(hash, b"polars", repr((value.shape, *about)).encode())
+    put(hash, b"content", _core.hash_stream(_known_codes(value).__arrow_c_stream__()))
     return True
 
 
@@ -338,7 +361,7 @@ def _known_codes(table: Any) -> Any:
     casts = {}
     for name, dtype in table.schema.items():
         if isinstance(dtype, pl.Object):
-            raise _Refused(f"column {name!r} holds Python objects")
+            raise Refused(f"column {name!r} holds Python objects")
         plain = _without_categories(dtype)
         if plain is not dtype:
             casts[name] = plain
@@ -367,7 +390,7 @@ def _from_frame(hash: Hash, value: Any) -> bool:
     if not isinstance(value, Frame):
         return False
     if hash.by_content:
-        _put(hash, b"table", value.content_hash())
+        put(hash, b"table", value.content_hash())
     else:
         _which_frame(hash, value)
     return True
@@ -377,11 +400,11 @@ def _which_frame(hash: Hash, value: Frame) -> None:
     """In no time: a frame never changes, so which one it is says what is in it."""
     names = layout_of(value).names
     if len(set(names)) != len(names):
-        raise _Refused("a Frame with columns of the same name cannot be told apart")
+        raise Refused("a Frame with columns of the same name cannot be told apart")
     which = (value.key, value._identity, value._first, value.rows, names)
     if value._table:
         hash.update(b"table:%d:" % value._table)
-    _put(hash, b"frame", repr(which).encode("utf-8", "surrogateescape"))
+    put(hash, b"frame", repr(which).encode("utf-8", "surrogateescape"))
 
 
 # ---- All of it ----
@@ -391,7 +414,7 @@ def _digest(value: Any, root: str, by_content: bool) -> bytes:
     hash = Hash(by_content)
     try:
         feed(hash, value)
-    except _Refused as refused:
+    except Refused as refused:
         path = root + "".join(refused.path)
         raise TypeError(f"{path}: {refused}") from refused.__cause__
     except RecursionError:
@@ -414,16 +437,20 @@ def content_hash(value: Any) -> bytes:
     ----------
     value : any
         None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, datetime,
-        date, time, timedelta, Decimal, UUID; numpy arrays and scalars; DataFrames, Series
-        and the like of pandas and polars; tables and arrays of pyarrow; and a cached
-        `Frame`.
+        date, time, timedelta, time zones, Decimal, UUID, complex, bytearray, memoryview,
+        range, slice, paths; members of an Enum, named tuples, dataclasses; numpy arrays
+        and scalars; DataFrames, Series, Timestamp, Timedelta, Period, Interval and the
+        like of pandas and polars; tables and arrays of pyarrow; a cached `Frame`; and
+        what `register` knows, by what its `encode` gives.
 
     Returns
     -------
     bytes
         Values alike in type and content have equal hashes, but 1, 1.0 and True have not,
         nor have 0.0 and -0.0, or one Decimal with another scale. The order of a dict or a
-        set is no content, nor is how a table is cut into chunks. A Frame has the hash of
+        set is no content, nor is how a table is cut into chunks; nor are a dataclass's
+        fields of ``compare=False``. The class of what is the program's own is content, by
+        module and name. A Frame has the hash of
         the ``pyarrow.Table`` it gives: `Frame.content_hash`.
 
     Raises
@@ -437,6 +464,6 @@ def content_hash(value: Any) -> bytes:
     if pa is not None and isinstance(value, pa.Table):
         try:
             return _table_hash(value)
-        except _Refused as refused:
+        except Refused as refused:
             raise TypeError(f"value: {refused}") from refused.__cause__
     return _digest(value, "value", True)

@@ -495,7 +495,7 @@ class Thing:
         (pl.LazyFrame({"x": [1]}), "value: a polars.*LazyFrame"),
         (np.ma.masked_array([1], [True]), "MaskedArray"),
         (lambda: 1, "function"),
-        (bytearray(b"a"), "bytearray"),
+        (iter(b"a"), "bytes_iterator"),
     ],
 )
 def test_the_path_to_what_has_no_content(value: Any, path: str) -> None:
