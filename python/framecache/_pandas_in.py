@@ -160,7 +160,9 @@ def _unfit(columns: pd.Index[Any], names: list[Any], why: str) -> TypeError:
         try:
             pack(name)
         except TypeError:
-            return refuse(str(name), f"its label {name!r} cannot be kept")
+            return refuse(
+                str(name), f"its label, a {type(name).__name__}, cannot be kept"
+            )
     return TypeError(f"the columns' {why}")
 
 
@@ -404,7 +406,7 @@ def _from_series(series: pd.Series[Any], scan: Scan) -> Table:
         name = pack(series.name)  # labels would make a numpy scalar of a number
     except TypeError:
         raise refuse(
-            str(series.name), f"its name {series.name!r} cannot be kept"
+            str(series.name), f"its name, a {type(series.name).__name__}, cannot be kept"
         ) from None
     return _from_frame(series.to_frame(), "series", scan, series_name=name)
 

@@ -206,6 +206,18 @@ def test_the_least_versions_are_those_of_the_package() -> None:
         assert f"{name}>={least}" in extras[name]
 
 
+def test_a_column_is_named_once(cache: framecache.Cache) -> None:
+    class Label:
+        def __repr__(self) -> str:
+            return "<some label>"
+
+    label: Any = Label()
+    for bad in (pd.DataFrame([[1]], columns=[label]), pd.Series([1], name=label)):
+        with pytest.raises(framecache.ColumnTypeError, match="cannot be kept") as caught:
+            cache.put("k", bad)
+        assert str(caught.value).count("<some label>") == 1
+
+
 # ---- Directories ----
 
 
