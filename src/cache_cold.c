@@ -274,7 +274,8 @@ static int read_head(fc__unpacking *u, fc_error *error) {
     u->fd = fc__cold_open(cache, handle->record, false);
     if (u->fd < 0 || fc__os_stat(u->fd, &info) < 0)
         return fc__fail_errno(error, errno == EMFILE || errno == ENFILE ? FC_E_NOMEM
-                                                                        : FC_E_UNSUPPORTED,
+                              : errno == EAGAIN /* a write lease, F_SETLEASE */ ? FC_E_BUSY
+                                                                         : FC_E_UNSUPPORTED,
                               errno, "cannot open a compressed frame");
     ssize_t got = fc__os_read(u->fd, &u->header, sizeof u->header, 0);
     if (got < 0)

@@ -161,8 +161,10 @@ static void check_record(check *c, uint32_t number) {
         return;
     bool locked =
         !cache->read_only && fc__lock_try(cache, FC__LOCK_RECORD, number, &lock) == 0;
-    if (!locked && !cache->read_only)
-        return; /* being worked on */
+    if (!locked && !cache->read_only) { /* being worked on */
+        c->unsettled = true;
+        return;
+    }
     status = atomic_load(&record->status);
     fc__manifest_name(name, number);
     switch (fc__status_state(status)) {
@@ -184,6 +186,27 @@ static void check_record(check *c, uint32_t number) {
         fc__lock_release(cache, &lock);
 }
 
+/* Charges that were under way when their process was killed; one that is stopped, or goes on,
+ * has the lock of its record. */
+static void report_intents(check *c) {
+    fc_cache *cache = c->cache;
+    unsigned long long left = 0;
+    fc__lock lock;
+    for (uint32_t i = 0; i < cache->capacity && !cache->read_only; i++) {
+        if (!atomic_load(&cache->records[i].intent) ||
+            fc__lock_try(cache, FC__LOCK_RECORD, i, &lock))
+            continue;
+        left += atomic_load(&cache->records[i].intent) != 0;
+        fc__lock_release(cache, &lock);
+    }
+    if (left)
+        report(c, FC_LEVEL_WARNING, "budget", gc, "%llu charges were under way when their "
+               "process was killed", left);
+    else
+        report(c, FC_LEVEL_INFO, "budget", NULL, "charges are under way, so they were not added "
+               "up");
+}
+
 /* The sum of charges against `used`: only told when nothing moved meanwhile. */
 static void check_budget(check *c) {
     fc_cache *cache = c->cache;
@@ -199,8 +222,7 @@ static void check_budget(check *c) {
             continue;
         }
         if (intents)
-            report(c, FC_LEVEL_WARNING, "budget", gc, "%llu charges are under way, or were "
-                   "when their process was killed", (unsigned long long)intents);
+            report_intents(c);
         else if (sum != word >> 24)
             report(c, sum > word >> 24 ? FC_LEVEL_ERROR : FC_LEVEL_WARNING, "budget", gc,
                    "%llu bytes are counted as used, the records charge %llu",
@@ -212,6 +234,15 @@ static void check_budget(check *c) {
 }
 
 /* ---- The index and its frames ---- */
+
+/* That something could not be had just now is no damage. */
+static void report_data(check *c, int status, const char *key, const fc_error *error) {
+    if (status == FC_E_BUSY || status == FC_E_NOMEM)
+        report(c, FC_LEVEL_WARNING, key, NULL, "could not be looked at: %s", error->message);
+    else
+        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again", "%s",
+               error->message);
+}
 
 /* Header and table of its blocks, and with FC_VERIFY_DATA the blocks. */
 static void check_cold(check *c, fc__handle *handle, const char *key) {
@@ -230,7 +261,7 @@ static void check_cold(check *c, fc__handle *handle, const char *key) {
         status = fc__unpack_verify(unpacking, &error);
     uint64_t spilled = fc__spilled_units(record), units = fc__cold_units(c->cache, handle->record);
     if (status)
-        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again", "%s", error.message);
+        report_data(c, status, key, &error);
     else if (spilled && spilled != units && fc__slot(c->cache, handle->slot) == handle->word)
         report(c, FC_LEVEL_ERROR, key, "delete the key and put it again",
                "takes %llu bytes of the spill budget, its file has %llu",
@@ -269,11 +300,8 @@ static void check_data(check *c, fc__handle *handle, const char *key) {
     fc_error error = {0};
     int status = fc__handle_verify(handle, &error);
     c->unchecked += !fc__handle_has_checksums(handle);
-    if (status == FC_E_CORRUPT)
-        report(c, FC_LEVEL_ERROR, key, "delete the key and put it again", "%s",
-               error.message);
-    else if (status)
-        report(c, FC_LEVEL_WARNING, key, NULL, "could not be looked at: %s", error.message);
+    if (status)
+        report_data(c, status, key, &error);
 }
 
 /* What the record says it has, by which its files go when the frame does. */

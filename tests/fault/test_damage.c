@@ -831,6 +831,17 @@ static void other_remedies_work_too(void **state) {
     assert_int_equal(fc_get(cache, fc_str("key"), 0, &frame, NULL), FC_E_CORRUPT);
     must_be_clean_after_gc(cache);
 
+    assert_int_equal(symlinkat("../control", cache->frames, "0000fc"), 0); /* not ours: stay */
+    assert_int_equal(mkfifoat(cache->frames, "0000fd", 0600), 0);
+    assert_int_equal(mkdirat(cache->frames, "0000fd.s1", 0700), 0);
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    findings found = verify(cache, 0);
+    assert_int_equal(found.errors, 3);
+    assert_int_equal(found.collected, 0);
+    assert_int_equal(unlinkat(cache->frames, "0000fc", 0), 0);
+    assert_int_equal(unlinkat(cache->frames, "0000fd", 0), 0);
+    assert_int_equal(unlinkat(cache->frames, "0000fd.s1", AT_REMOVEDIR), 0);
+
     make_file(cache, stranger); /* remove the file: gc does not */
     assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
     assert_int_equal(verify(cache, 0).errors, 1);

@@ -157,6 +157,19 @@ static void find_steps(void) {
     }
 }
 
+static int must_be_beyond_gc(void *context, const fc_finding *finding) {
+    (void)context;
+    if (finding->remedy && strstr(finding->remedy, "framecache gc"))
+        fail_msg("after gc: %s: %s", finding->subject, finding->text);
+    return 0;
+}
+
+/* gc is not said to mend what the stopped process holds. */
+static void gc_must_mend_what_it_is_said_to(fc_cache *cache) {
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    assert_int_equal(fc_cache_verify(cache, 0, must_be_beyond_gc, NULL, NULL), 0);
+}
+
 static int64_t stop_once(const char *step, int action, int signal_number) {
     stop s = {.dir = private_dir_again(), .step = step, .action = action};
     fc_options options = tight(s.dir);
@@ -167,6 +180,7 @@ static int64_t stop_once(const char *step, int action, int signal_number) {
     must_stop(pid);
     assert_int_equal(fc_cache_verify(cache, FC_VERIFY_DATA, NULL, NULL, NULL), 0);
     int64_t took = others_go_on(cache, actions[action].key);
+    gc_must_mend_what_it_is_said_to(cache);
     kill(pid, signal_number);
     if (signal_number == SIGCONT)
         must_end(pid);
