@@ -84,7 +84,12 @@ int run_gc(const cmd_request *request) {
         json_uint("used_bytes", after.used_bytes);
         json_close();
     } else {
-        printf("freed %s\n", format_size(text, sizeof text, freed));
+        uint64_t repaired = after.repaired - before.repaired;
+        printf("freed %s", format_size(text, sizeof text, freed));
+        if (repaired)
+            printf(", put right or removed %s left-over%s",
+                   format_count(text, sizeof text, repaired), repaired == 1 ? "" : "s");
+        putchar('\n');
     }
     return EXIT_FINE;
 }

@@ -15,7 +15,7 @@ static const char *const steps[] = {
     "put-manifest",     "put-segment",    "put-key-locked",   "put-committed",
     "put-live",         "put-published",  "delete-unslotted", "evict-leased",
     "evict-unslotted",  "reclaim-marked", "reclaim-unlinked", "reclaim-uncharged",
-    "unlink-manifest",  "unlink-segment",   "pool-writing"};
+    "unlink-manifest",  "unlink-segment",   "pool-writing",   "sole-leased"};
 #define STEPS ((int)(sizeof steps / sizeof *steps))
 
 static const struct action {
