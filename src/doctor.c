@@ -103,7 +103,7 @@ static bool find_place(examination *doctor) {
                                             : "set FRAMECACHE_DIR to another directory";
     char reason[128];
     say(doctor, FC_LEVEL_ERROR, "directory", remedy, "%s cannot be opened: %s",
-        doctor->place, strerror_r(errno, reason, sizeof reason));
+        doctor->place, fc__errno_text(errno, reason, sizeof reason));
     return false;
 }
 

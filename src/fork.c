@@ -12,7 +12,11 @@
 
 #define MAX_DESCRIPTORS (1u << 20)
 
+/* Readers that come and come would keep a fork waiting for ever where the lock prefers them,
+ * as musl's does: once a fork waits, who enters waits for its turn behind it. */
 static pthread_rwlock_t gate;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool fork_waits;
 static pthread_mutex_t caches_mutex = PTHREAD_MUTEX_INITIALIZER;
 static fc_cache *caches;
 static _Atomic uint32_t generation;
@@ -22,17 +26,24 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Atomic uint64_t open_bits[MAX_DESCRIPTORS / 64];
 static _Atomic uint32_t open_words;
 
-static void gate_init(void) {
-    pthread_rwlockattr_t attributes;
-    pthread_rwlockattr_init(&attributes);
-    pthread_rwlockattr_setkind_np(&attributes,
-                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&gate, &attributes);
-    pthread_rwlockattr_destroy(&attributes);
+void fc__gate_enter(void) {
+    if (atomic_load_explicit(&fork_waits, memory_order_relaxed)) { /* a hint, no more */
+        pthread_mutex_lock(&turn);
+        pthread_mutex_unlock(&turn);
+    }
+    pthread_rwlock_rdlock(&gate);
 }
 
-void fc__gate_enter(void) {
-    pthread_rwlock_rdlock(&gate);
+/* For the thread that forks: there is one at a time, which holds caches_mutex. */
+static void gate_close(void) {
+    pthread_mutex_lock(&turn);
+    atomic_store(&fork_waits, true);
+    pthread_rwlock_wrlock(&gate);
+}
+
+static void gate_open(void) {
+    atomic_store(&fork_waits, false);
+    pthread_mutex_unlock(&turn);
 }
 
 void fc__gate_leave(void) {
@@ -107,7 +118,7 @@ static void before_fork(void) {
             pthread_mutex_lock(&cache->helper_mutex);
         }
     }
-    pthread_rwlock_wrlock(&gate);
+    gate_close();
     for (fc_cache *cache = caches; cache; cache = cache->next) {
         fc__table_lock_all(cache);
         pthread_mutex_lock(&cache->lists_mutex);
@@ -125,6 +136,7 @@ static void after_fork_in_parent(void) {
         pthread_mutex_unlock(&cache->helper_mutex);
     }
     pthread_rwlock_unlock(&gate);
+    gate_open();
     pthread_mutex_unlock(&caches_mutex);
 }
 
@@ -140,7 +152,8 @@ static void gate_renew(void) {
     __tsan_mutex_pre_unlock(&gate, 0);
     __tsan_mutex_post_unlock(&gate, 0);
 #endif
-    gate_init();
+    pthread_rwlock_init(&gate, NULL);
+    gate_open();
 }
 
 /* The only thread of the child. The builds stay the parent's: their mappings were not
@@ -168,7 +181,7 @@ static void after_fork_in_child(void) {
 }
 
 static void start(void) {
-    gate_init();
+    pthread_rwlock_init(&gate, NULL);
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 

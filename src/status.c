@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *fc__errno_text(int sys_errno, char *text, size_t text_bytes) {
+#ifdef __GLIBC__
+    return strerror_r(sys_errno, text, text_bytes);
+#else
+    return strerror_r(sys_errno, text, text_bytes) ? "unknown error" : text;
+#endif
+}
+
 static int fail(fc_error *error, int code, int sys_errno, const char *format,
                 va_list arguments) {
     if (!error)
@@ -17,7 +25,7 @@ static int fail(fc_error *error, int code, int sys_errno, const char *format,
     if (sys_errno && used < sizeof error->message - 1) {
         char text[128];
         snprintf(error->message + used, sizeof error->message - used, ": %s",
-                 strerror_r(sys_errno, text, sizeof text));
+                 fc__errno_text(sys_errno, text, sizeof text));
     }
     return code;
 }

@@ -27,6 +27,10 @@ int fc__fail_prefix(fc_error *error, int code, const char *format, ...)
 /* `result` of a call whose callback returned it, and so ended it; 0 is none. */
 int fc__ended(fc_error *error, int result, const char *call);
 
+/* The text of an errno, in `text` or static. strerror_r() by a name of its own: C libraries have
+ * two functions of that name. */
+const char *fc__errno_text(int sys_errno, char *text, size_t text_bytes);
+
 /* As malloc, calloc, realloc, free; what they return is freed with fc__free only. */
 void *fc__malloc(size_t bytes);
 void *fc__calloc(size_t count, size_t bytes);

@@ -283,12 +283,12 @@ static void overlayfs_is_refused_with_a_way_out(void **state) {
 static void tight(int resource, rlim_t value, const char *subject, const char *part) {
     findings all;
     struct rlimit before, after;
-    assert_int_equal(getrlimit((__rlimit_resource_t)resource, &before), 0);
+    assert_int_equal(getrlimit(resource, &before), 0);
     after = before;
     after.rlim_cur = value;
-    assert_int_equal(setrlimit((__rlimit_resource_t)resource, &after), 0);
+    assert_int_equal(setrlimit(resource, &after), 0);
     int status = examine(&all, base);
-    assert_int_equal(setrlimit((__rlimit_resource_t)resource, &before), 0);
+    assert_int_equal(setrlimit(resource, &before), 0);
     assert_int_equal(status, 0);
     FOUND(&all, FC_LEVEL_WARNING, subject, part);
 }

@@ -4,6 +4,7 @@
 #include "support_proc.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 /* 16 bytes a row: a frame of 1, 2, 4 and 6 MiB; tests call 512 KiB large. */
 enum { MIB_ROWS = 65536, SMALL = 4096 };
