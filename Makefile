@@ -7,9 +7,10 @@ JOBS ?= $(shell nproc)
 SECONDS_EACH ?= 60
 TORTURE_SECONDS ?= 120
 export PRESET
+unexport DESTDIR # for `make install` alone: pip and CMake would obey it anywhere
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo app test test-dash bench bench-dash models torture fuzz wheel test-pythons test-oldest install clean
+.PHONY: help setup build demo app test test-dash bench bench-dash models torture fuzz wheel test-pythons test-oldest test-bare test-musl install uninstall clean
 
 help: ## list these targets
 	@echo "framecache: make TARGET"
@@ -74,10 +75,19 @@ test-pythons: wheel ## the Python tests on every interpreter there is (PYTHONS="
 test-oldest: build wheel ## the Python tests with the oldest pandas, polars, pyarrow and Dash allowed
 	@scripts/test-oldest $(ARGS)
 
-install: ## install into PREFIX (/usr/local), below DESTDIR if that is set
-	@$(MAKE) --no-print-directory build PRESET=release
+test-bare: ## `make demo` and `make test` in bare Debian 12 and 13 roots; needs root; hours
+	@scripts/test-bare $(ARGS)
+
+test-musl: ## build with musl's C library and run the C tests
+	@scripts/test-musl $(ARGS)
+
+install: ## the C library and the command, into PREFIX (/usr/local), below DESTDIR if set
+	@scripts/setup install
 	@echo "install: into $(DESTDIR)$(PREFIX)"
-	@cmake --install build/release --prefix "$(PREFIX)"
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" JOBS="$(JOBS)" scripts/install install
+
+uninstall: ## remove what install put into PREFIX, below DESTDIR if set
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" scripts/install uninstall
 
 clean: ## remove build/
 	@echo "clean: build/"
