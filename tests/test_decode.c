@@ -84,6 +84,44 @@ static void no_byte_of_a_segment_makes_the_reader_stumble(void **state) {
     memory_release(whole);
 }
 
+/* All columns extension types, of the other forms, to which every export casts. */
+static memory_frame *everything_extended(const char *string, const char *binary,
+                                         const char *list) {
+    static const char name[] = "\1\0\0\0\x14\0\0\0ARROW:extension:name\1\0\0\0e";
+    memory_frame *plain = everything(ROWS, false);
+    struct ArrowSchema *schema = everything_schema();
+    struct ArrowArray array;
+    const struct ArrowArray *chunk = &array;
+
+    change_forms(schema, string, binary, list);
+    assert_int_equal(fc_frame_export_array(plain->frame, schema, &array, NULL), 0);
+    for (int64_t i = 0; i < schema->n_children; i++)
+        schema->children[i]->metadata = name;
+    memory_frame *memory = memory_put(schema, &chunk, 1, false);
+    array.release(&array);
+    schema_free(schema);
+    memory_release(plain);
+    return memory;
+}
+
+static void no_byte_of_extension_types_makes_the_reader_stumble(void **state) {
+    (void)state;
+    static const char *const forms[][3] = {{"u", "vz", "+l"}, {"vu", "z", "+vL"}};
+
+    for (size_t k = 0; k < 2; k++) {
+        memory_frame *whole =
+            everything_extended(forms[k][0], forms[k][1], forms[k][2]);
+        for (uint64_t at = k; at < whole->body_bytes + whole->segment_bytes[0]; at += 5) {
+            memory_frame *memory = copy_of_frame(whole);
+            bool in_body = at < whole->body_bytes;
+            uint8_t *bytes = in_body ? memory->body : memory->segments[0];
+            bytes[in_body ? at : at - whole->body_bytes] ^= at & 4 ? 0xff : 0x40;
+            open_and_exercise(memory, (int64_t)at % 17);
+        }
+        memory_release(whole);
+    }
+}
+
 static void a_body_cut_short_anywhere_is_refused(void **state) {
     (void)state;
     memory_frame *whole = everything(3, false);
@@ -410,6 +448,7 @@ int main(void) {
         TEST(no_byte_of_a_body_makes_the_reader_stumble),
         TEST(no_number_in_a_body_makes_the_reader_stumble),
         TEST(no_byte_of_a_segment_makes_the_reader_stumble),
+        TEST(no_byte_of_extension_types_makes_the_reader_stumble),
         TEST(a_body_cut_short_anywhere_is_refused),
         TEST(each_field_of_the_header_is_checked),
         TEST(each_field_of_a_node_is_checked),

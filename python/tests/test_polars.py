@@ -34,14 +34,14 @@ def shapes(array: pa.Array) -> dict[str, pa.Array]:
 
 
 def plain(value: Any) -> Any:
-    """Maps are lists of pairs here and dicts there."""
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) for item in value):
-            return dict(value)
-        return [plain(item) for item in value]
-    if isinstance(value, dict) and set(value) == {"key", "value"}:
-        return {value["key"]: value["value"]}
-    return value
+    """Maps are lists of pairs in pyarrow, lists of structs or dicts in polars."""
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(item, tuple) for item in value):
+        return dict(value)
+    if value and all(isinstance(item, dict) and "key" in item for item in value):
+        return {item["key"]: item["value"] for item in value}
+    return [plain(item) for item in value]
 
 
 @pytest.mark.parametrize("shape", shapes(pa.array(VALUES, DECIMALS[32])))
