@@ -218,6 +218,11 @@ class Reader:
                 dtype = None
             if hasattr(dtype, "__from_arrow__"):
                 return dtype.__from_arrow__(arrow)
+        kind = arrow.type
+        while isinstance(kind, pyarrow.BaseExtensionType):
+            if pyarrow.types.is_dictionary(kind.storage_type):  # pyarrow would crash
+                arrow = arrow.storage
+            kind = kind.storage_type
         made = pyarrow.table({"": arrow}).to_pandas().iloc[:, 0]
         return made.to_numpy() if made.dtype == "object" else made.array
 

@@ -330,8 +330,9 @@ static int export_array(core_frame *self, const struct ArrowSchema *requested,
 
 /* ---- For polars ---- */
 
-/* "d:9,2,32" becomes "d:9,2": 128 bits. The schema is a copy of ours. */
-static bool widen_decimals(struct ArrowSchema *schema) {
+/* "d:9,2,32" becomes "d:9,2": 128 bits; a list view becomes a list. False: it is none of
+ * these. The schema is a copy of ours. */
+static bool fit_polars(struct ArrowSchema *schema) {
     char *format = (char *)schema->format, *bits = NULL;
     bool any = false;
 
@@ -339,9 +340,11 @@ static bool widen_decimals(struct ArrowSchema *schema) {
         bits = strchr(bits + 1, ',');
     if (bits && (!strcmp(bits, ",32") || !strcmp(bits, ",64")))
         any = !(*bits = '\0');
+    if (!strcmp(format, "+vl") || !strcmp(format, "+vL"))
+        any = memcpy(format, "+L", sizeof "+L") != NULL;
     for (int64_t i = 0; i < schema->n_children; i++)
-        any |= widen_decimals(schema->children[i]);
-    return (schema->dictionary && widen_decimals(schema->dictionary)) || any;
+        any |= fit_polars(schema->children[i]);
+    return (schema->dictionary && fit_polars(schema->dictionary)) || any;
 }
 
 /* Whether code of polars is what calls. */
@@ -355,7 +358,8 @@ static bool is_polars(void) {
 }
 
 /* polars takes decimals of 32 and 64 bits for such of 128, some of them anywhere and all
- * of them in nested columns; so it is given 128. A new reference, in the place of None, or
+ * of them in nested columns; so it is given 128. List views (which only extension types
+ * come as) it does not have. A new reference, in the place of None, or
  * `requested` itself. */
 static PyObject *requested_or_polars(core_frame *self, PyObject *requested, bool polars) {
     struct ArrowSchema schema;
@@ -364,7 +368,7 @@ static PyObject *requested_or_polars(core_frame *self, PyObject *requested, bool
         return Py_NewRef(requested ? requested : Py_None);
     if (export_schema(self, &schema))
         return NULL;
-    if (widen_decimals(&schema))
+    if (fit_polars(&schema))
         return core_capsule_schema(&schema);
     schema.release(&schema);
     return Py_NewRef(Py_None);
@@ -482,7 +486,7 @@ static PyObject *only_for_polars(core_frame *self) {
 
     if (only_schema(self, &schema))
         return NULL;
-    if (widen_decimals(&schema))
+    if (fit_polars(&schema))
         return core_capsule_schema(&schema);
     schema.release(&schema);
     return Py_NewRef(Py_None);

@@ -129,6 +129,12 @@ def test_tables_in_values_keep_the_storage(cache: framecache.Cache, kind: str) -
     expect(cache.get_value("k")[0], table)
 
 
+def test_an_extension_of_a_dictionary_comes_to_pandas(cache: framecache.Cache) -> None:
+    storage = STORAGES["dictionary"]
+    with cache.put("k", pa.table({"e": of(storage)})) as frame:
+        assert frame.to_pandas()["e"].astype(object).tolist()[::2] == ["a", "b"]
+
+
 def tagged(name: str, values: pa.Array, about: str = "") -> pa.Table:
     """A column of an extension type by its metadata, as another library's is."""
     metadata = {"ARROW:extension:name": name, "ARROW:extension:metadata": about}

@@ -135,6 +135,8 @@ STORAGES = {
     "uuid": pa.array([b"a" * 16, b"b" * 16, None], pa.binary(16)),
     "list": pa.array([[1], [], None]),
     "struct": pa.array([{"a": 1}, {"a": None}, None]),
+    "list view": pa.array([[1], [], None], pa.list_view(pa.int8())),
+    "large list view": pa.array([[1], [], None], pa.large_list_view(pa.int8())),
     "decimal": pa.array([Dec("1.5"), Dec("2.5"), None], pa.decimal32(5, 1)),
 }
 
