@@ -204,6 +204,38 @@ def _microseconds(time: datetime.time | None) -> int:
     return seconds * 1_000_000 + time.microsecond
 
 
+_FIRST = datetime.datetime(1970, 1, 1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def _moments(name: str, items: list[Any]) -> tuple[str, Any]:
+    import numpy as np
+
+    if any(i is not None and (i.tzinfo is not None or i.fold) for i in items):
+        raise ValueError("one has a time zone or a fold")
+    counts = [0 if i is None else (i - _FIRST) // _MICROSECOND for i in items]
+    return "tsu:", (np.array(counts, dtype="i8"),)
+
+
+def _spans(name: str, items: list[Any]) -> tuple[str, Any]:
+    import numpy as np
+
+    counts = [0 if item is None else item // _MICROSECOND for item in items]
+    return "tDu", (np.array(counts, dtype="i8"),)
+
+
+def _scalars(name: str, items: list[Any]) -> tuple[str, Any]:
+    """numpy's, all of one type."""
+    import numpy as np
+
+    dtype = next(item.dtype for item in items if item is not None)
+    format = _numpy.format_of(dtype)
+    values = np.array([dtype.type(0) if item is None else item for item in items], dtype)
+    if format is None:
+        raise ValueError(f"Arrow has no {dtype}")
+    return format, (np.packbits(values, bitorder="little") if format == "b" else values,)
+
+
 def _uuids(name: str, items: list[Any]) -> tuple[str, Any]:
     return "w:16", (b"".join(bytes(16) if i is None else i.bytes for i in items),)
 
@@ -224,13 +256,19 @@ def _types() -> dict[type, _Typed]:
     import decimal
     import uuid
 
+    import numpy as np
+
+    names = [*_numpy.FORMATS, "bool"]
     return {
+        **{np.dtype(name).type: (f"numpy.{name}", _scalars) for name in names},
         bool: ("bool", _bools),
         int: ("int", _ints),
         float: ("float", _floats),
         bytes: ("bytes", encode_bytes),
         datetime.date: ("date", _dates),
         datetime.time: ("time", _times),
+        datetime.datetime: ("datetime", _moments),
+        datetime.timedelta: ("timedelta", _spans),
         decimal.Decimal: ("decimal", _decimals),
         uuid.UUID: ("uuid", _uuids),
     }
@@ -259,11 +297,14 @@ def decode(data: Data, extra: dict[str, Any]) -> Any:
     if kind == CODED:
         return _decode_coded(data, absent) if data.type == "STRING" else None
     make = _OUT.get(kind)
-    if make is None or data.type not in make[0]:
+    if make is None or (data.type not in make[0] and data.format not in make[0]):
         return None
     if not data.rows:
         return _numpy.objects([])
-    array = _numpy.objects(make[1](data))
+    try:
+        array = _numpy.objects(make[1](data))
+    except (OverflowError, ValueError) as error:
+        raise CorruptError(f"column {data.name!r} holds no {kind} ({error})") from error
     if _numpy.has_nulls(data):
         array[_numpy.mask(data)] = absent
     return array
@@ -324,14 +365,39 @@ def _out_dates(data: Data) -> list[Any]:
 
 
 def _out_times(data: Data) -> list[Any]:
-    import numpy as np
-
     result = []
-    for number in np.frombuffer(data.values, dtype="i8").tolist():
+    for number in _counts(data):
         seconds, micro = divmod(number, 1_000_000)
         minutes, second = divmod(seconds, 60)
         result.append(datetime.time(minutes // 60, minutes % 60, second, micro))
     return result
+
+
+def _out_moments(data: Data) -> list[Any]:
+    spans = _out_spans(data)
+    return [_FIRST + span for span in spans]
+
+
+def _out_spans(data: Data) -> list[Any]:
+    return [datetime.timedelta(microseconds=count) for count in _counts(data)]
+
+
+def _counts(data: Data) -> list[int]:
+    """64 bits a row, and 0 where it is null: anything may stand there."""
+    import numpy as np
+
+    counts = np.frombuffer(data.values, dtype="i8")
+    if _numpy.has_nulls(data):
+        counts = np.where(_numpy.mask(data), 0, counts)
+    return list(counts.tolist())
+
+
+def _out_scalars(data: Data) -> list[Any]:
+    if data.type == "BOOL":
+        return list(_numpy.unpack(data.values, data.bit, data.rows))
+    values = _numpy.fixed(data)
+    assert values is not None
+    return list(values)
 
 
 def _out_uuids(data: Data) -> list[Any]:
@@ -348,5 +414,11 @@ _OUT: dict[str, tuple[tuple[str, ...], Callable[[Data], list[Any]]]] = {
     "bytes": (("BINARY",), _out_bytes),
     "date": (("DATE32",), _out_dates),
     "time": (("TIME64",), _out_times),
+    "datetime": (("tsu:",), _out_moments),
+    "timedelta": (("tDu",), _out_spans),
+    **{
+        f"numpy.{name}": ((format,), _out_scalars)
+        for name, format in (*_numpy.FORMATS.items(), ("bool", "b"))
+    },
     "uuid": (("FIXED_BINARY",), _out_uuids),
 }

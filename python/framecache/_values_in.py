@@ -14,6 +14,7 @@ import struct
 import sys
 import uuid
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _hints
@@ -273,15 +274,26 @@ def _dict(encoder: Encoder, value: dict[Any, Any], level: int) -> Any:
 def _zone(encoder: Encoder, zone: datetime.tzinfo | None, level: int) -> Any:
     if zone is None:
         return None
-    if _is_zone(zone) and zone.key:  # type: ignore[attr-defined]
+    if _is_zone(zone) and _is_found(zone.key):  # type: ignore[attr-defined]
         return zone.key  # type: ignore[attr-defined]
     if type(zone) is datetime.timezone:
         offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
         return [_span(offset), *name]
     raise Refused(
-        f"the time zone {zone!r} is neither a zoneinfo.ZoneInfo with a key nor a "
+        f"the time zone {zone!r} is neither a zoneinfo.ZoneInfo that its key finds nor a "
         "datetime.timezone (pandas 2 makes zones of pytz from names: give ZoneInfo(...))"
     )
+
+
+@lru_cache(maxsize=64)
+def _is_found(key: str | None) -> bool:
+    """Whether zoneinfo knows the key; a zone read from a file may have any, or none."""
+    import zoneinfo
+
+    try:
+        return key is not None and zoneinfo.ZoneInfo(key) is not None
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return False
 
 
 def _is_zone(value: Any) -> bool:

@@ -107,7 +107,10 @@ SAMPLES: dict[str, list[Any]] = {
         arrow([[1], None], pa.list_(pa.int64())),
     ],
     "object of str": [objects(lambda n: f"s{n}"), objects(lambda n: None)],
-    "object of bytes, bool, int, float, date, time, UUID": [
+    "object of bytes, bool, int, float, date, time, datetime, timedelta, UUID, numpy's "
+    "scalars": [
+        objects(lambda n: datetime.datetime(2020, 1, 1, n % 24)), objects(np.float32),
+        objects(lambda n: datetime.timedelta(n)), objects(np.int64), objects(np.bool_),
         objects(lambda n: b"%d" % n), objects(lambda n: n % 2 == 0), objects(int),
         objects(float), objects(lambda n: datetime.date.fromordinal(n + 1)),
         objects(lambda n: datetime.time(n % 24)), objects(lambda n: uuid.UUID(int=n)),

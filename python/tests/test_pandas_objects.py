@@ -3,6 +3,7 @@
 import collections
 import datetime
 import decimal
+import importlib.resources
 import io
 import os
 import subprocess
@@ -31,6 +32,19 @@ OBJECTS: dict[str, list[Any]] = {
     "dates and NaT": [datetime.date(2020, 1, 1), pd.NaT],
     "numbers without bounds": [float("inf"), -float("inf"), 2**64, None],
     "odd text": ['a"b\\\n\x00\x1f\x7fé', "\ud800", "", "日本", 1],
+    "moments": [
+        datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999),
+        None, datetime.datetime(1969, 12, 31, 23, 59, 59, 1),
+    ],
+    "moments and NaT": [datetime.datetime(2020, 1, 1), pd.NaT],
+    "moments of a zone": [datetime.datetime(2020, 1, 1, tzinfo=BERLIN), NAN],
+    "spans": [datetime.timedelta(-1, 5, 7), pd.NA, datetime.timedelta(100_000_000)],
+    "long spans": [datetime.timedelta.max, datetime.timedelta.min],
+    **{
+        f"all {kind}": [np.dtype(kind).type(1), None, np.dtype(kind).type(0)]
+        for kind in ("i1", "i2", "i8", "u4", "u8", "f2", "f4", "f8", "bool", "c16", "g")
+    },
+    "all f8, NaN": [np.float64("nan"), np.float64("-0.0"), NAN],
     "lists": [[1, 2], [3, 4], None, [], [[None, "x"]]],
     "tuples": [(1, 2), (3, (4, "x")), ()],
     "dicts": [{"a": 1, "b": [1, (2,)]}, {}, {(1, 2): None, 3: "x"}, NAN],
@@ -163,6 +177,12 @@ class Point(collections.namedtuple("Point", "x y")):
     pass
 
 
+def zone_of_nobody() -> datetime.tzinfo:
+    """It could be put, and not be found again."""
+    with (importlib.resources.files("tzdata") / "zoneinfo/UTC").open("rb") as file:
+        return zoneinfo.ZoneInfo.from_file(file, key="Nowhere/Here")
+
+
 @pytest.mark.parametrize(
     ("value", "path", "type_"),
     [
@@ -174,6 +194,7 @@ class Point(collections.namedtuple("Point", "x y")):
         (pd.DataFrame({"a": [1]}), "row 2", "DataFrame"),
         (datetime.datetime(2020, 1, 1, tzinfo=type("Z", (datetime.tzinfo,), {})()),
          "row 2", "time zone"),
+        (datetime.datetime(2020, 1, 1, tzinfo=zone_of_nobody()), "row 2", "time zone"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_named_with_its_row(
@@ -327,3 +348,38 @@ def test_a_series_of_a_categorical_of_objects(cache: framecache.Cache) -> None:
         back = stored.to_value()
         assert_series_equal(back, series)
         assert same(list(back.cat.categories), list(series.cat.categories))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([datetime.datetime(2020, 1, 1), None], pl.Datetime("us")),
+        ([datetime.timedelta(1), pd.NaT], pl.Duration("us")),
+        ([np.float32(1.5), np.float32(2)], pl.Float32),
+        ([np.bool_(True), None], pl.Boolean),
+    ],
+)
+def test_objects_of_one_type_are_that_to_others(
+    cache: framecache.Cache, values: list[Any], kind: Any
+) -> None:
+    with cache.put("k", column(values).to_frame()) as stored:
+        there = stored.to_polars()["x"]
+        assert there.dtype == kind
+        assert there.to_list() == [None if pd.isna(v) else v for v in values]
+
+
+def test_what_stands_below_nulls_and_beyond_dates(cache: framecache.Cache) -> None:
+    good = column([datetime.datetime(2020, 1, 1), None]).to_frame()
+    metadata = pa.table(cache.put("k", good)).schema.metadata
+    numbers = np.array([2**62, 5], dtype="i8")
+    for bits, fine in ((b"\2", True), (b"\3", False)):
+        buffers = [pa.py_buffer(bits), pa.py_buffer(numbers)]
+        array = pa.Array.from_buffers(pa.timestamp("us"), 2, buffers)
+        table = pa.table({"x": array}).replace_schema_metadata(metadata)
+        with cache.put("k", table) as stored:
+            if fine:
+                moment = datetime.datetime(1970, 1, 1, 0, 0, 0, 5)
+                assert stored.to_pandas()["x"].tolist() == [None, moment]
+            else:
+                with pytest.raises(framecache.CorruptError, match="column 'x'"):
+                    stored.to_pandas()
