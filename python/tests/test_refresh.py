@@ -174,7 +174,7 @@ def test_what_is_no_table_is_a_failure_too(
     refresher = framecache.refresh("k", lambda: 7, 30, cache=cache).start()  # type: ignore
     until(lambda: "failed" in caplog.text)
     refresher.stop()
-    assert "a int is no table" in caplog.text
+    assert "type int is no table" in caplog.text
 
 
 def test_retries_come_later_and_later_but_not_later_than_the_interval(
