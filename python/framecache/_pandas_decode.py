@@ -5,14 +5,13 @@ Each function gives the array and why it is a copy, or None: it is not.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import _numpy, _pandas_meta, _pandas_objects
 from ._errors import ColumnTypeError
 from ._frame import Frame, Layout, layout_of, refuse_copy
 from ._numpy import Data
-from ._pandas_labels import infers_str, string_dtype, with_frequency
+from ._pandas_labels import as_it_was, infers_str, string_dtype, type_of, unpack
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,6 +203,13 @@ class Reader:
             ) from None
         return pyarrow.array(column, type=type_)
 
+    def valid_intervals(self, position: int, recorded: str) -> Any:
+        """The rows of a column of intervals that are not null."""
+        arrow = self._pyarrow_array(position)
+        read = _interval(arrow.filter(arrow.is_valid()), recorded)
+        assert read is not None
+        return read[0]
+
     def _foreign(self, position: int, recorded: str) -> Any:
         """What pyarrow makes of a type that numpy does not have."""
         import pandas as pd
@@ -233,7 +239,7 @@ class Reader:
         arrow = self._pyarrow_array(position)
         reason = None
         if recorded is not None:
-            wanted = _type_of(recorded)
+            wanted = type_of(recorded)
             if wanted != arrow.type:
                 reason = f"it is kept as {arrow.type}, not {wanted}"
                 arrow = self._pyarrow_array(position, wanted)
@@ -306,7 +312,9 @@ class Reader:
         if values is None:
             return None
         index = pd.Index(values, dtype=object_or_none(values), copy=False)
-        index = with_frequency(index, extra.get("freq"))
+        index = as_it_was(index, extra)
+        if "name" in extra:
+            index.name = unpack(extra["name"])
         return index if index.is_unique else None
 
 
@@ -406,22 +414,9 @@ def _categories_of_arrow(arrow: Any, recorded: str, of: Extra) -> Any:
         read = _interval(arrow, recorded)
         return None if read is None else read[0]
     if "arrow" in of:
-        cast = arrow.cast(_type_of(of["arrow"]))
+        cast = arrow.cast(type_of(of["arrow"]))
         return pd.arrays.ArrowExtensionArray(pa.chunked_array([cast]))
     return _numpy.objects(arrow.to_pylist())
-
-
-@lru_cache(maxsize=256)
-def _type_of(recorded: str) -> Any:
-    """The type of pyarrow that `_pandas_encode` wrote down."""
-    import base64
-
-    import pyarrow as pa
-
-    if not recorded.startswith("schema:"):
-        return pa.type_for_alias(recorded)
-    schema = pa.py_buffer(base64.b64decode(recorded.removeprefix("schema:")))
-    return pa.ipc.read_schema(schema).field(0).type
 
 
 def object_or_none(array: Any) -> Any:

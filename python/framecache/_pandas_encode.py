@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _numpy
-from ._pandas_labels import frequency_of
+from ._pandas_labels import about_labels, has_name, pack, type_text, zone_name
 from ._pandas_objects import (
     NULLABLE,
     Column,
@@ -148,15 +148,12 @@ def _from_zone(name: str, array: Any, scan: Scan = find_missing) -> Encoded:
     import pandas as pd
 
     dtype = array.dtype
-    zone = str(dtype.tz)
+    try:
+        zone = zone_name(dtype.tz)
+    except TypeError as error:
+        raise refuse(name, f"its {error}") from None
     if zone.startswith("UTC") and zone != "UTC":
         zone = zone[3:]  # datetime.timezone writes UTC+01:00, Arrow +01:00
-    try:
-        same = pd.DatetimeTZDtype(dtype.unit, zone) == dtype
-    except Exception:
-        same = False
-    if not same:
-        raise refuse(name, f"its time zone {dtype.tz!r} has no name to find it by")
     instants = np.ascontiguousarray(pd.DatetimeIndex(array, copy=False).asi8)
     format = _numpy.format_of(instants.view(f"M8[{dtype.unit}]").dtype)
     format = f"{format}{zone}"
@@ -171,14 +168,23 @@ def _from_masked(name: str, array: Any) -> Encoded:
 
     dtype = np.dtype(array.dtype.numpy_dtype)
     values = array.to_numpy(dtype=dtype, copy=False, na_value=dtype.type(0))
-    bitmap, nulls = _core.valid_bits(np.ascontiguousarray(array.isna()), "m")
-    plain = _plain(dtype)
+    return encode_masked(name, values, array.isna())._replace(numpy_type=str(array.dtype))
+
+
+def encode_masked(
+    name: str, values: np.ndarray[Any, Any], gone: np.ndarray[Any, Any]
+) -> Encoded:
+    """Numbers or bools as a column with nulls where `gone` is True."""
+    import numpy as np
+
+    bitmap, nulls = _core.valid_bits(np.ascontiguousarray(gone), "m")
+    plain, rows = _plain(values.dtype), len(values)
     assert plain is not None
     values = np.ascontiguousarray(values)
     if plain.format == "b":
         values = np.packbits(values, bitorder="little")
-    column = flat(name, plain.format, len(array), (bitmap, values), nulls)
-    return Encoded(column, dtype.name, str(array.dtype))
+    column = flat(name, plain.format, rows, (bitmap, values), nulls)
+    return Encoded(column, plain.pandas_type, plain.numpy_type)
 
 
 def _from_categorical(name: str, array: Any) -> Encoded:
@@ -196,15 +202,18 @@ def _from_categorical(name: str, array: Any) -> Encoded:
     extra: dict[str, Any] = {"categories": categories.numpy_type}
     if categories.extra:
         extra["of"] = categories.extra
-    freq = _frequency(name, array.categories)
-    if freq is not None:
-        extra["freq"] = freq
+    extra.update(_about(name, array.categories))
+    if array.categories.name is not None:
+        try:
+            extra["name"] = pack(array.categories.name)
+        except TypeError as error:
+            raise refuse(name, f"the name of its categories: {error}") from None
     return Encoded(column, "categorical", str(codes.dtype), about, extra)
 
 
-def _frequency(name: str, index: Any) -> str | None:
+def _about(name: str, index: Any) -> dict[str, Any]:
     try:
-        return frequency_of(index)
+        return about_labels(index)
     except TypeError as error:
         raise refuse(name, str(error)) from None
 
@@ -224,11 +233,7 @@ def _from_period(name: str, array: Any) -> Encoded:
     import pandas as pd
 
     dtype = array.dtype
-    try:
-        same = pd.api.types.pandas_dtype(str(dtype)) == dtype
-    except (TypeError, ValueError):
-        same = False
-    if not same:
+    if not has_name(dtype):
         raise refuse(name, f"dtype {dtype!r} has no name to find it by")
     ordinals = pd.PeriodIndex(array).asi8
     bitmap, nulls = _core.valid_bits(ordinals, "t")
@@ -237,20 +242,24 @@ def _from_period(name: str, array: Any) -> Encoded:
 
 
 def _from_interval(name: str, array: Any) -> Encoded:
-    """A struct of left and right."""
-    pa = pyarrow_for(name, f"values of dtype {array.dtype}")
-    import pandas as pd
+    return encode_intervals(name, array.dtype, (array.left, array.right), array.isna())
 
-    if pd.api.types.pandas_dtype(str(array.dtype)) != array.dtype:
-        raise refuse(name, f"dtype {array.dtype!r} has no name to find it by")
+
+def encode_intervals(
+    name: str, dtype: Any, sides: tuple[Any, Any], gone: np.ndarray[Any, Any]
+) -> Encoded:
+    """Intervals by their sides, as structs of left and right; null where `gone`."""
+    pa = pyarrow_for(name, f"values of dtype {dtype}")
+    if not has_name(dtype):
+        raise refuse(name, f"dtype {dtype!r} has no name to find it by")
     try:
-        sides = [pa.array(side, from_pandas=True) for side in (array.left, array.right)]
-        gone = pa.array(array.isna())
-        struct = pa.StructArray.from_arrays(sides, ["left", "right"], mask=gone)
+        arrays = [pa.array(side, from_pandas=True) for side in sides]
+        mask = pa.array(gone)
+        struct = pa.StructArray.from_arrays(arrays, ["left", "right"], mask=mask)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise refuse(name, f"dtype {array.dtype}: {error}") from None
+        raise refuse(name, f"dtype {dtype}: {error}") from None
     column = (name, *struct.__arrow_c_array__())
-    return Encoded(column, "object", str(array.dtype), None, {"as": "interval"})
+    return Encoded(column, "object", str(dtype), None, {"as": "interval"})
 
 
 def _from_sparse(name: str, array: Any) -> Encoded:
@@ -269,7 +278,7 @@ def _from_arrow(name: str, array: Any) -> Encoded:
     if _has_no_cast(pa, dtype):
         raise refuse(name, f"dtype {array.dtype} does not come back as it is")
     column = _through_pyarrow(name, array)
-    return Encoded(column, "object", str(array.dtype), None, {"arrow": _type_text(dtype)})
+    return Encoded(column, "object", str(array.dtype), None, {"arrow": type_text(dtype)})
 
 
 def _has_no_cast(pa: Any, dtype: Any) -> bool:
@@ -280,21 +289,6 @@ def _has_no_cast(pa: Any, dtype: Any) -> bool:
     if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
         inner = [dtype.value_type]
     return any(_has_no_cast(pa, one) for one in inner)
-
-
-def _type_text(dtype: Any) -> str:
-    """The type so that `_pandas_decode` finds it: its alias, or as a schema's bytes."""
-    import base64
-
-    import pyarrow as pa
-
-    try:
-        if pa.type_for_alias(str(dtype)) == dtype:
-            return str(dtype)
-    except ValueError:
-        pass
-    schema = pa.schema([pa.field("", dtype)]).serialize().to_pybytes()
-    return "schema:" + base64.b64encode(schema).decode()
 
 
 def _through_pyarrow(name: str, array: Any) -> tuple[Any, ...]:

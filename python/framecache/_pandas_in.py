@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _pandas_meta
+from ._errors import ColumnTypeError
 from ._pandas_encode import (
+    Encoded,
     Scan,
     encode,
     encode_plain,
@@ -19,6 +21,7 @@ from ._pandas_encode import (
     plain_of,
 )
 from ._pandas_labels import frequency_of, levels_of, pack, pack_index
+from ._pandas_levels import about_level, missing_level
 from ._pandas_objects import Column, refuse
 from ._values_in import Unstorable, encode_alone
 
@@ -54,7 +57,9 @@ class _Writer:
             about = (label, field, plain.pandas_type, plain.numpy_type, None)
             self.described.append(about)
             return
-        encoded = encode(field, values, self.scan)
+        self.add_encoded(label, field, encode(field, values, self.scan))
+
+    def add_encoded(self, label: Any, field: str, encoded: Encoded) -> None:
         self.marked = self.marked and is_marked(encoded)
         column, pandas_type, numpy_type, metadata, extra = encoded
         self.columns.append(column)
@@ -109,7 +114,8 @@ def _make_labels(columns: pd.Index[Any]) -> _Labels:
         bounds = None
         if isinstance(columns, pd.RangeIndex):
             bounds = columns.start, columns.stop, columns.step
-        storage = getattr(columns.dtype, "storage", None)
+        strings = isinstance(columns.dtype, pd.StringDtype)
+        storage = columns.dtype.storage if strings else None
         try:
             plain = _plain_labels(tuple(names), columns.dtype, storage, name, bounds)
         except TypeError:  # labels without a hash
@@ -163,7 +169,7 @@ def _unfit(columns: pd.Index[Any], names: list[Any], why: str) -> TypeError:
             return refuse(
                 str(name), f"its label, a {type(name).__name__}, cannot be kept"
             )
-    return TypeError(f"the columns' {why}")
+    return ColumnTypeError(f"the columns: {why}")
 
 
 def _fields(names: list[Any]) -> list[str]:
@@ -227,7 +233,8 @@ def _add_index(writer: _Writer, index: pd.Index[Any], names: list[str]) -> list[
 
     if isinstance(index, pd.RangeIndex):
         return [(_text(index.name), index.start, index.stop, index.step)]
-    fields, taken = [], set(names)
+    fields: list[str] = []
+    taken = set(names)
     for number, level in enumerate(levels_of(index)):
         field = _text(level.name)
         if field is None or field in taken:
@@ -236,31 +243,48 @@ def _add_index(writer: _Writer, index: pd.Index[Any], names: list[str]) -> list[
             field += "_"
         _check_text([field])
         taken.add(field)
-        writer.add(_text(level.name), field, level)
+        _add_level(writer, index, number, _text(level.name), field, level)
         fields.append(field)
-    if len(fields) == 1 and (freq := _frequency(fields[0], index)) is not None:
-        writer.remember(fields[0], freq=freq)
     return fields
 
 
-def _frequency(field: str, level: pd.Index[Any]) -> str | None:
+def _add_level(
+    writer: _Writer,
+    index: pd.Index[Any],
+    number: int,
+    label: Any,
+    field: str,
+    level: pd.Index[Any],
+) -> None:
+    """A level of an index, or an index of one, as a column and what it is beside."""
+    import pandas as pd
+
+    about: dict[str, Any]
     try:
-        return frequency_of(level)
+        if isinstance(index, pd.MultiIndex):
+            about = about_level(index, number)
+            encoded = missing_level(field, index, number)
+        else:
+            about, encoded = frequency_of(index), None
     except TypeError as error:
         raise refuse(field, str(error)) from None
+    if encoded is None:
+        writer.add(label, field, level)
+    else:
+        writer.add_encoded(label, field, encoded)
+    if about:
+        writer.remember(field, **about)
 
 
 def _names(index: pd.Index[Any]) -> list[Any] | None:
     """The names of the levels, packed, if any is neither text nor None."""
-    if index.nlevels == 1 and (index.name is None or type(index.name) is str):
-        return None
     names = list(index.names)
     if all(name is None or type(name) is str for name in names):
         return None
     try:
         return [pack(name) for name in names]
     except TypeError as error:
-        raise TypeError(f"the index's name: {error}") from None
+        raise ColumnTypeError(f"the index's name: {error}") from None
 
 
 def _attributes(value: pd.DataFrame | pd.Series[Any]) -> dict[str, Any]:
@@ -382,6 +406,8 @@ def _arrays(frame: pd.DataFrame) -> Iterable[Any]:
 
 
 def _from_frame(frame: pd.DataFrame, kind: str, scan: Scan, **more: Any) -> Table:
+    import pandas as pd
+
     index, columns = frame.index, frame.columns
     writer = _Writer(len(index), scan)
     labels = _labels(columns)
@@ -391,6 +417,8 @@ def _from_frame(frame: pd.DataFrame, kind: str, scan: Scan, **more: Any) -> Tabl
     descriptors = _add_index(writer, index, fields)
     if (names := _names(index)) is not None:
         more["names"] = names
+    if index.nlevels == 1 and isinstance(index, pd.MultiIndex):
+        more["multi"] = True
     more.update(_attributes(frame))
     if not frame.flags.allows_duplicate_labels:
         more["unique_labels"] = True
@@ -400,6 +428,7 @@ def _from_frame(frame: pd.DataFrame, kind: str, scan: Scan, **more: Any) -> Tabl
 def _from_series(series: pd.Series[Any], scan: Scan) -> Table:
     if series.name is None:
         return _from_frame(series.to_frame(), "series.unnamed", scan)
+    _check_name(series.name)
     if type(series.name) is str:
         return _from_frame(series.to_frame(), "series", scan)
     try:
@@ -411,17 +440,27 @@ def _from_series(series: pd.Series[Any], scan: Scan) -> Table:
     return _from_frame(series.to_frame(), "series", scan, series_name=name)
 
 
+def _check_name(name: Any) -> None:
+    """pandas makes labels of a name, and its strings are valid Unicode."""
+    if type(name) is str:
+        _check_text([name])
+    elif type(name) is tuple:
+        for part in name:
+            _check_name(part)
+
+
 def _from_index(index: pd.Index[Any], scan: Scan) -> Table:
     """Its levels as columns under their names."""
     import pandas as pd
 
     writer = _Writer(len(index), scan)
     names = [number if n is None else n for number, n in enumerate(index.names)]
+    for name in names:
+        _check_name(name)
     labels = _labels(pd.Index(names, tupleize_cols=False))
-    for field, level in zip(labels.fields, levels_of(index), strict=True):
-        writer.add(field, field, level)
-    if (freq := _frequency(labels.fields[0], index)) is not None:
-        writer.remember(labels.fields[0], freq=freq)
+    for number, level in enumerate(levels_of(index)):
+        field = labels.fields[number]
+        _add_level(writer, index, number, field, field, level)
     if isinstance(index, pd.RangeIndex):
         bounds = [index.start, index.stop, index.step]
         writer.remember(labels.fields[0], range=bounds)

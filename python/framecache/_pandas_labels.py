@@ -59,7 +59,7 @@ def _pack_pandas(value: Any) -> Packed:
     if value is pd.NA or value is pd.NaT:
         return {"missing": str(value)}
     if isinstance(value, pd.Timestamp):
-        zone = None if value.tz is None else str(value.tz)
+        zone = None if value.tz is None else zone_name(value.tz)
         return {"timestamp": [int(value.asm8.view("i8")), value.unit, zone]}
     if isinstance(value, pd.Timedelta):
         return {"timedelta": [int(value.asm8.view("i8")), value.unit]}
@@ -135,43 +135,63 @@ def pack_index(index: pd.Index[Any]) -> tuple[Packed, list[Any]]:
     TypeError
         It would not come back as it is.
     """
-    about, labels = _describe(index), [pack(label) for label in index]
-    if not _identical(unpack_index(about, labels), index):
+    about, labels = _describe(index)
+    try:
+        back = unpack_index(about, labels)
+        same = type(back) is type(index) and _describe(back) == (about, labels)
+    except (ValueError, LookupError, TypeError, OverflowError):
+        same = False
+    if not same or (back.dtype != index.dtype and index.nlevels == 1):
         raise TypeError(f"labels like {index!r:.200} would not come back as they are")
     return about, labels
 
 
-def _describe(index: pd.Index[Any]) -> Packed:
+def _describe(index: pd.Index[Any]) -> tuple[Packed, list[Any]]:
     import pandas as pd
 
-    if isinstance(index, pd.MultiIndex):
-        levels = [_describe(level) for level in levels_of(index)]
-        for level in levels:
-            level.pop("freq", None)  # levels that are joined lose it
-        return {"levels": levels}
+    if not isinstance(index, pd.MultiIndex):
+        return _describe_flat(index), [pack(label) for label in index]
+    codes = [list(map(int, codes)) for codes in index.codes]
+    return {
+        "multi": [pack_index(level.rename(None)) for level in index.levels],
+        "names": [pack(name) for name in index.names],
+    }, [list(row) for row in zip(*codes, strict=True)]
+
+
+def _describe_flat(index: pd.Index[Any]) -> Packed:
+    import pandas as pd
+
     about: Packed = {"name": pack(index.name), "dtype": str(index.dtype)}
     if isinstance(index, pd.RangeIndex):
         about["range"] = [index.start, index.stop, index.step]
     if isinstance(index.dtype, pd.StringDtype):
         about["storage"] = index.dtype.storage
+    if isinstance(index.dtype, pd.ArrowDtype):
+        about["arrow"] = type_text(index.dtype.pyarrow_dtype)
     if isinstance(index.dtype, pd.CategoricalDtype):
         categories, labels = pack_index(index.dtype.categories)
         about["categories"] = [categories, labels]
         about["ordered"] = bool(index.dtype.ordered)
-    if (freq := frequency_of(index)) is not None:
-        about["freq"] = freq
-    return about
+    return {**about, **frequency_of(index)}
 
 
 def unpack_index(about: Packed, labels: list[Any]) -> pd.Index[Any]:
     """The Index of these labels, which may be fewer than were packed."""
-    return _build(about, [unpack(label) for label in labels])
+    import pandas as pd
+
+    if "multi" not in about:
+        return _build(about, [unpack(label) for label in labels])
+    return pd.MultiIndex(
+        levels=[unpack_index(*level) for level in about["multi"]],
+        codes=[[row[number] for row in labels] for number in range(len(about["multi"]))],
+        names=[unpack(name) for name in about["names"]],
+    )
 
 
 def _build(about: Packed, values: list[Any]) -> pd.Index[Any]:
     import pandas as pd
 
-    if "levels" in about:
+    if "levels" in about:  # as it was written before
         levels = about["levels"]
         rows = [[value[number] for value in values] for number in range(len(levels))]
         arrays = [_build(*pair) for pair in zip(levels, rows, strict=True)]
@@ -181,7 +201,7 @@ def _build(about: Packed, values: list[Any]) -> pd.Index[Any]:
         return pd.RangeIndex(*about["range"], name=name)
     dtype = _dtype(about)
     index = pd.Index(values, dtype=dtype, name=name, tupleize_cols=False)
-    return with_frequency(index, about.get("freq"))
+    return with_frequency(index, about)
 
 
 def _dtype(about: Packed) -> Any:
@@ -189,6 +209,8 @@ def _dtype(about: Packed) -> Any:
 
     if "categories" in about:
         return pd.CategoricalDtype(unpack_index(*about["categories"]), about["ordered"])
+    if "arrow" in about:
+        return pd.ArrowDtype(type_of(about["arrow"]))
     if "storage" in about:
         return string_dtype(about["dtype"], about["storage"])
     return pd.api.types.pandas_dtype(about["dtype"])
@@ -231,17 +253,27 @@ def has_pyarrow() -> bool:
     return True
 
 
-def with_frequency(level: Any, freq: str | None) -> Any:
+def with_frequency(level: Any, about: Packed) -> Any:
     """The frequency again, where the rows of a slice still have it."""
+    freq = about.get("freq")
     if freq is None:
+        return level
+    if "freq_of" in about:  # see `frequency_of`
+        if _ends(level) == about["freq_of"]:  # from 3.1 on it is the index's own
+            holder = level if hasattr(type(level), "_freq") else level._data
+            holder._freq = _offset(freq)
         return level
     with contextlib.suppress(ValueError):
         level.freq = freq
     return level
 
 
-def frequency_of(index: Any) -> str | None:
-    """The name of an index's frequency, if it has one.
+def frequency_of(index: Any) -> Packed:
+    """What to remember of an index's frequency, if it has one.
+
+    pandas itself gives indexes a frequency that it refuses for their values: days in a
+    zone whose clock changes at midnight. Of these the rows are remembered, and who has
+    the same ones gets the frequency without a look at them.
 
     Raises
     ------
@@ -250,17 +282,66 @@ def frequency_of(index: Any) -> str | None:
     """
     freq = getattr(index, "freq", None)
     if freq is None or index.dtype.kind not in "mM":  # a PeriodIndex has it in its dtype
-        return None
-    from pandas.tseries.frequencies import to_offset
-
+        return {}
     name = str(freq.freqstr)
     try:
-        same = to_offset(name) == freq
+        same = _offset(name) == freq
     except ValueError:
         same = False
     if not same:
         raise TypeError(f"the frequency {freq!r} has no name to find it by")
-    return name
+    if getattr(index.dtype, "tz", None) is None or _holds(index, name):
+        return {"freq": name}
+    return {"freq": name, "freq_of": _ends(index)}
+
+
+def about_labels(index: pd.Index[Any]) -> Packed:
+    """What the values of a level, or of categories, do not tell.
+
+    Raises
+    ------
+    TypeError
+        Its frequency has no name.
+    """
+    import pandas as pd
+
+    if isinstance(index, pd.RangeIndex):
+        return {"span": [index.start, index.stop, index.step]}
+    return frequency_of(index)
+
+
+def as_it_was(index: Any, about: Packed) -> Any:
+    """With the frequency, or as a range again, so far as its values have it."""
+    import pandas as pd
+
+    if "span" in about:
+        span = range(*about["span"])
+        same = len(span) == len(index) and list(span) == index.tolist()
+        return pd.RangeIndex.from_range(span, name=index.name) if same else index
+    return with_frequency(index, about)
+
+
+def _offset(name: str) -> Any:
+    from pandas.tseries.frequencies import to_offset
+
+    return to_offset(name)
+
+
+def _holds(index: Any, freq: str) -> bool:
+    """Whether pandas takes the frequency for these values."""
+    bare = index.copy(deep=True)
+    bare.freq = None
+    try:
+        bare.freq = freq
+    except ValueError:
+        return False
+    return True
+
+
+def _ends(index: Any) -> list[Any]:
+    """Rows, first and last instant: enough to know an index that was put by."""
+    values = index.asi8
+    return [len(values), *map(int, values[[0, -1]])] if len(values) else [0]
 
 
 def levels_of(index: pd.Index[Any]) -> list[pd.Index[Any]]:
@@ -276,20 +357,62 @@ def levels_of(index: pd.Index[Any]) -> list[pd.Index[Any]]:
     ]
 
 
-def _identical(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
+# ---- Names of dtypes, zones and types ----
+
+
+def has_name(dtype: Any) -> bool:
+    """Whether pandas finds this very dtype by its text."""
     import pandas as pd
 
-    if isinstance(one, pd.MultiIndex) and isinstance(other, pd.MultiIndex):
-        pairs = zip(levels_of(one), levels_of(other), strict=True)
-        return all(_alike(*pair) for pair in pairs)
-    same = getattr(one, "freq", None) == getattr(other, "freq", None)
-    return type(one) is type(other) and same and _alike(one, other)
+    try:
+        return bool(pd.api.types.pandas_dtype(str(dtype)) == dtype)
+    except (TypeError, ValueError, LookupError):
+        return False
 
 
-def _alike(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
-    return (
-        one.dtype == other.dtype
-        and one.equals(other)
-        and pack(one.name) == pack(other.name)
-        and list(map(type, one)) == list(map(type, other))
-    )
+def zone_name(zone: Any) -> str:
+    """The name by which pandas finds this very time zone.
+
+    Raises
+    ------
+    TypeError
+        It has none: one of dateutil, a fixed offset of pytz, one of another's name.
+    """
+    import pandas as pd
+
+    name = str(zone)
+    try:
+        same = pd.DatetimeTZDtype("ns", name) == pd.DatetimeTZDtype("ns", zone)
+    except Exception:  # what whoever made the zone raises
+        same = False
+    if not same:
+        raise TypeError(f"time zone {zone!r} has no name to find it by")
+    return name
+
+
+def type_text(dtype: Any) -> str:
+    """The type so that `type_of` finds it: its alias, or as a schema's bytes."""
+    import base64
+
+    import pyarrow as pa
+
+    try:
+        if pa.type_for_alias(str(dtype)) == dtype:
+            return str(dtype)
+    except ValueError:
+        pass
+    schema = pa.schema([pa.field("", dtype)]).serialize().to_pybytes()
+    return "schema:" + base64.b64encode(schema).decode()
+
+
+@lru_cache(maxsize=256)
+def type_of(recorded: str) -> Any:
+    """The type of pyarrow that `type_text` wrote down."""
+    import base64
+
+    import pyarrow as pa
+
+    if not recorded.startswith("schema:"):
+        return pa.type_for_alias(recorded)
+    schema = pa.py_buffer(base64.b64decode(recorded.removeprefix("schema:")))
+    return pa.ipc.read_schema(schema).field(0).type

@@ -10,6 +10,7 @@ from . import _pandas_meta
 from ._frame import Frame, layout_of, refuse_copy
 from ._pandas_decode import Plan, Reader, object_or_none, plan_of
 from ._pandas_labels import string_dtype, unpack, unpack_index, with_frequency
+from ._pandas_levels import is_stored, multi_index
 from ._pandas_numbers import numbers_of, small
 from ._values_out import decode_alone
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 def _index(reader: Reader, names: list[str]) -> pd.Index[Any] | None:
     """The recorded index; None: the default one."""
-    import pandas as pd
 
     meta = reader.meta
     if not meta.levels:
@@ -29,30 +29,41 @@ def _index(reader: Reader, names: list[str]) -> pd.Index[Any] | None:
     if isinstance(meta.levels[0], dict):
         index = _range(reader, meta.levels[0])
     else:
-        levels, positions = [], {name: number for number, name in enumerate(names)}
+        levels: list[tuple[int, Any]] = []
+        positions = {name: number for number, name in enumerate(names)}
         for field in meta.levels:
             position = positions.get(field) if isinstance(field, str) else None
             if position is None:  # not selected
                 return None
-            levels.append(_level(reader, field, position))
-        index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+            levels.append((position, _level(reader, field, position)))
+        multi = len(levels) > 1 or meta.own.get("multi")
+        index = _multi_index(reader, levels) if multi else levels[0][1]
     packed = meta.own.get("names")
     if packed and index is not None:
         index.names = [unpack(name) for name in packed]
     return index
 
 
-def _level(reader: Reader, field: str, position: int) -> pd.Index[Any]:
+def _multi_index(reader: Reader, levels: list[tuple[int, Any]]) -> pd.MultiIndex:
+    fields = [reader.layout.names[position] for position, _ in levels]
+    names = [reader.meta.columns.get(field, {}).get("name") for field in fields]
+    return multi_index(reader, levels, names)
+
+
+def _level(reader: Reader, field: str, position: int) -> pd.Index[Any] | None:
+    """A column as an Index; None: only `multi_index` reads it."""
     import pandas as pd
 
+    extra = reader.meta.extra.get(field) or {}
+    if is_stored(extra):
+        return None
     array = reader.array(position)
     described = reader.meta.columns.get(field, {})
-    extra = reader.meta.extra.get(field) or {}
     level = pd.Index(
         array, dtype=object_or_none(array), name=described.get("name"), copy=False,
         tupleize_cols=False,
     )  # fmt: skip
-    return with_frequency(level, extra.get("freq"))
+    return with_frequency(level, extra)
 
 
 def _range(reader: Reader, descriptor: dict[str, Any]) -> pd.Index[Any] | None:
@@ -259,20 +270,19 @@ def value(frame: Frame, kind: str) -> Any:
 
 
 def _put_index(frame: Frame) -> pd.Index[Any]:
-    import pandas as pd
-
     reader = Reader(frame, "cow", False)
     names = [unpack(name) for name in reader.meta.own["index"]]
     fields = reader.layout.names
     levels = [_put_level(reader, position) for position in range(len(fields))]
     if len(names) != len(levels):  # some were selected
-        names = [level.name for level in levels]
+        names = fields
     if len(levels) > 1 or reader.meta.own["kind"] == "multiindex":
-        return pd.MultiIndex.from_arrays(levels, names=names)
+        return multi_index(reader, list(enumerate(levels)), names)
+    assert levels[0] is not None
     return levels[0].rename(names[0])
 
 
-def _put_level(reader: Reader, position: int) -> pd.Index[Any]:
+def _put_level(reader: Reader, position: int) -> pd.Index[Any] | None:
     field = reader.layout.names[position]
     bounds = (reader.meta.extra.get(field) or {}).get("range")
     if bounds is not None:
