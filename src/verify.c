@@ -73,7 +73,9 @@ static void visit_cold(void *context, const char *name, uint32_t record, bool sp
                "%s", where);
         break;
     case FC__FILE_ORPHAN:
-        report(c, FC_LEVEL_ERROR, name, gc, "an orphan: a file of no frame, in its %s", where);
+        /* Who does not know the spill directory frees the record, and leaves the file there. */
+        report(c, spilled ? FC_LEVEL_WARNING : FC_LEVEL_ERROR, name, gc,
+               "an orphan: a file of no frame, in its %s", where);
         break;
     default:
         snprintf(path, sizeof path, "cold/%s", name);

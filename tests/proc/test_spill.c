@@ -68,6 +68,27 @@ static void spilled_frames_lie_elsewhere_and_count_apart(void **state) {
     fc_cache_close(cache);
 }
 
+static void a_file_that_others_left_in_the_spill_directory_goes_by_gc(void **state) {
+    const char *dir = private_dir(), *spill = private_dir();
+    fc_options options = cold_options(dir), blind = cold_options(dir);
+    (void)state;
+
+    options.spill_dir = spill;
+    fc_cache *cache = open_with(&options), *other = open_with(&blind);
+    must_put(cache, "k", ROWS, 1);
+    must_demote(cache, "k");
+    must_put(cache, "stays", ROWS, 2);
+    must_demote(cache, "stays");
+    assert_int_equal(fc_delete(other, fc_str("k"), NULL), 0); /* it cannot reach the file */
+    assert_int_equal(fc_cache_tick(other, FC_TICK_FULL, NULL, NULL), 0);
+    assert_int_equal(files_below(spill), 2);
+    must_be_clean(cache); /* it is no fault, and gone after gc */
+    assert_int_equal(files_below(spill), 1);
+    get_and_release(cache, "stays", ROWS, 2);
+    fc_cache_close(other);
+    fc_cache_close(cache);
+}
+
 /* However it fails: what does not fit is dropped, and puts go on. */
 static void put_under_pressure(fc_cache *cache) {
     char key[16];
@@ -147,6 +168,7 @@ static void what_a_removed_spill_directory_held_is_a_miss(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spilled_frames_lie_elsewhere_and_count_apart),
+        cmocka_unit_test(a_file_that_others_left_in_the_spill_directory_goes_by_gc),
         cmocka_unit_test(a_full_spill_directory_means_dropping),
         cmocka_unit_test(a_read_only_spill_directory_means_dropping),
         cmocka_unit_test(what_a_removed_spill_directory_held_is_a_miss),
