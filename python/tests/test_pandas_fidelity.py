@@ -306,7 +306,7 @@ def test_refused_by_name(cache: framecache.Cache, kind: str) -> None:
     [
         (Odd({"x": [1]}), "Odd would come back as a DataFrame"),
         (OddSeries([1]), "OddSeries would come back as a Series"),
-        (pd.DataFrame([[1]], columns=[object()]), "its label <object"),
+        (pd.DataFrame([[1]], columns=[object()]), "its label, a object"),
         (pd.DataFrame([[1]], columns=["a\0b"]), "zero byte"),
         (pd.DataFrame([[1]], index=pd.Index([5], name="a\0b")), "zero byte"),
         (pd.DataFrame([[1]], index=pd.Index([5], name="\ud800")), "Unicode"),
