@@ -17,7 +17,7 @@ typedef struct written {
 static void *map_segment(const written *w, uint32_t index) {
     char name[24];
     fc__segment_name(name, w->writer->record, index);
-    int fd = fc__fd_open(w->writer->cache->frames, name, O_RDWR, 0);
+    int fd = fc__fd_segment(w->writer->cache, name, O_RDWR);
     if (fd < 0)
         return NULL;
     void *map = fc__os_map(fd, w->content->segment_bytes[index], FC__MAP_WRITE);

@@ -16,69 +16,83 @@
 #define SPILL_TRIES 64
 #define UNFINISHED_S 60 /* an empty file `owner` of this age stays so */
 
-typedef struct place {
-    int dir;
-    char parent[4096 + 64], name[4096 + 64];
-} place;
-
-static place place_of(const fc_cache *cache, uint32_t record, bool spilled) {
-    place p = {.dir = spilled ? AT_FDCWD : cache->dir};
-    char digits[16];
-    fc__manifest_name(digits, record);
-    if (spilled)
-        snprintf(p.parent, sizeof p.parent - 8, "%s/framecache-%016llx",
-                 cache->settings.spill_dir, (unsigned long long)cache->control->instance);
-    else
-        strcpy(p.parent, "cold");
-    strcpy(p.name, p.parent);
-    strcat(p.name, "/");
-    strcat(p.name, digits);
-    return p;
-}
-
 static bool is_spilled(const fc_cache *cache, uint32_t record) {
     return atomic_load(&cache->records[record].flags) & FC__RECORD_SPILLED;
 }
 
-/* ---- Directories ---- */
+/* ---- Directories: each is opened by its name, and files in it by theirs ---- */
+
+static void spill_name(const fc_cache *cache, char out[64]) {
+    snprintf(out, 64, "framecache-%016llx", (unsigned long long)cache->control->instance);
+}
+
+/* -1 with errno. */
+static int open_spill(const fc_cache *cache) {
+    if (cache->settings.spill_dir[0])
+        return fc__fd_open(AT_FDCWD, cache->settings.spill_dir, O_RDONLY | O_DIRECTORY, 0);
+    errno = ENODEV;
+    return -1;
+}
+
+static int open_place(const fc_cache *cache, bool spilled) {
+    char name[64];
+    if (!spilled)
+        return fc__fd_dir(cache, cache->dir, "cold");
+    int spill = open_spill(cache);
+    if (spill < 0)
+        return -1;
+    spill_name(cache, name);
+    int dir = fc__fd_dir(cache, spill, name);
+    fc__fd_close(spill);
+    return dir;
+}
 
 /* Who put it there, and in which boot: a later cache of the same directory, or of the next
  * boot, may remove it. */
-static int write_owner(const fc_cache *cache, const char *parent) {
-    char name[4096 + 80], text[4096 + 64];
-    snprintf(name, sizeof name, "%s/owner", parent);
-    int fd = fc__fd_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+static int write_owner(const fc_cache *cache, int dir) {
+    char text[4096 + 64];
+    int fd = fc__fd_file(cache, dir, "owner", O_CREAT | O_RDWR, 0600);
     if (fd < 0)
         return -1;
     int bytes = snprintf(text, sizeof text, "%.39s\n%s\n", cache->control->boot_id,
                          cache->settings.dir);
-    int status = fc__os_write(fd, text, (size_t)bytes, 0), sys_errno = errno;
+    int status = fc__os_truncate(fd, 0);
+    if (!status)
+        status = fc__os_write(fd, text, (size_t)bytes, 0);
+    int sys_errno = errno;
     fc__fd_close(fd);
-    if (status < 0) { /* half of it would say that the directory is nobody's */
-        fc__os_unlink(AT_FDCWD, name);
-        errno = sys_errno;
-    }
+    if (status < 0) /* half of it would say that the directory is nobody's */
+        fc__os_unlink(dir, "owner");
+    errno = sys_errno;
     return status;
 }
 
 /* Nobody else may have made it: what is read from it is trusted like the cache itself. */
-static int make_spill(const fc_cache *cache, const char *parent) {
+static int make_spill_in(const fc_cache *cache, int spill) {
+    char name[64];
     struct stat info;
-    fc__os_mkdir(AT_FDCWD, cache->settings.spill_dir, 0700);
-    if (fc__os_mkdir(AT_FDCWD, parent, 0700) < 0 && errno != EEXIST)
+    spill_name(cache, name);
+    if (fc__os_mkdir(spill, name, 0700) < 0 && errno != EEXIST)
         return -1;
-    if (fc__os_stat_at(AT_FDCWD, parent, &info) < 0)
-        return -1;
-    if (!S_ISDIR(info.st_mode) || info.st_uid != fc__os_uid() || (info.st_mode & 022)) {
+    int dir = fc__fd_dir(cache, spill, name), status = -1;
+    if (dir >= 0 && fc__os_stat(dir, &info) == 0) {
         errno = EPERM;
-        return -1;
+        status = info.st_mode & 022 ? -1 : write_owner(cache, dir);
     }
-    if (write_owner(cache, parent) == 0)
-        return 0;
     int sys_errno = errno;
-    fc__os_rmdir(AT_FDCWD, parent); /* unless another process is quicker */
+    fc__fd_close(dir);
+    if (status < 0)
+        fc__os_rmdir(spill, name); /* unless another process is quicker */
     errno = sys_errno;
-    return -1;
+    return status;
+}
+
+static int make_spill(const fc_cache *cache) {
+    fc__os_mkdir(AT_FDCWD, cache->settings.spill_dir, 0700);
+    int spill = open_spill(cache);
+    int status = spill < 0 ? -1 : make_spill_in(cache, spill);
+    fc__fd_close(spill);
+    return status;
 }
 
 static int make_cold(const fc_cache *cache) {
@@ -86,7 +100,7 @@ static int make_cold(const fc_cache *cache) {
     if (fc__os_stat(cache->dir, &info) < 0 ||
         (fc__os_mkdir(cache->dir, "cold", info.st_mode & 0777) < 0 && errno != EEXIST))
         return -1;
-    int fd = fc__fd_open(cache->dir, "cold", O_RDONLY | O_DIRECTORY, 0);
+    int fd = fc__fd_dir(cache, cache->dir, "cold");
     if (fd < 0)
         return -1;
     int status = fc__os_chmod(fd, info.st_mode & 0777);
@@ -96,16 +110,13 @@ static int make_cold(const fc_cache *cache) {
 
 /* ---- Files ---- */
 
-static int create(fc_cache *cache, const place *p, bool spilled) {
+static int create_in(const fc_cache *cache, int dir, const char *name, bool spilled) {
+    const int flags = O_CREAT | O_EXCL | O_RDWR;
     uint32_t mode = spilled ? 0600 : cache->file_mode;
-    int flags = O_CREAT | O_EXCL | O_RDWR;
-    int fd = fc__fd_open(p->dir, p->name, flags, mode);
-    if (fd < 0 && errno == ENOENT &&
-        (spilled ? make_spill(cache, p->parent) : make_cold(cache)) == 0)
-        fd = fc__fd_open(p->dir, p->name, flags, mode);
-    if (fd < 0 && errno == EEXIST) {
-        fc__os_unlink(p->dir, p->name);
-        fd = fc__fd_open(p->dir, p->name, flags, mode);
+    int fd = fc__fd_file(cache, dir, name, flags, mode);
+    if (fd < 0 && (errno == EEXIST || errno == FC__FOREIGN)) {
+        fc__os_unlink(dir, name);
+        fd = fc__fd_file(cache, dir, name, flags, mode);
     }
     if (fd >= 0 && !spilled && cache->file_chmod && fc__os_chmod(fd, mode) < 0) {
         fc__fd_close(fd);
@@ -116,13 +127,27 @@ static int create(fc_cache *cache, const place *p, bool spilled) {
 
 int fc__cold_open(fc_cache *cache, uint32_t record, bool make) {
     bool spilled = is_spilled(cache, record);
-    if (spilled && !cache->settings.spill_dir[0]) {
-        errno = ENODEV;
+    char name[16];
+    fc__manifest_name(name, record);
+    int dir = open_place(cache, spilled);
+    if (dir < 0 && make && errno == ENOENT &&
+        (spilled ? make_spill(cache) : make_cold(cache)) == 0)
+        dir = open_place(cache, spilled);
+    if (dir < 0)
         return -1;
-    }
-    place p = place_of(cache, record, spilled);
-    return make ? create(cache, &p, spilled)
-                : fc__fd_open(p.dir, p.name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    int fd = make ? create_in(cache, dir, name, spilled)
+                  : fc__fd_file(cache, dir, name, O_RDONLY, 0);
+    fc__fd_close(dir);
+    return fd;
+}
+
+static bool look_at(const fc_cache *cache, uint32_t record, bool spilled, struct stat *out) {
+    char name[16];
+    fc__manifest_name(name, record);
+    int dir = open_place(cache, spilled);
+    bool there = dir >= 0 && fc__os_stat_at(dir, name, out) == 0;
+    fc__fd_close(dir);
+    return there;
 }
 
 uint64_t fc__cold_units(fc_cache *cache, uint32_t record) {
@@ -130,24 +155,22 @@ uint64_t fc__cold_units(fc_cache *cache, uint32_t record) {
     struct stat info;
     if (spilled && !cache->settings.spill_dir[0])
         return fc__spilled_units(&cache->records[record]);
-    place p = place_of(cache, record, spilled);
-    return fc__os_stat_at(p.dir, p.name, &info) == 0 ? fc__units((uint64_t)info.st_size) : 0;
+    return look_at(cache, record, spilled, &info) ? fc__units((uint64_t)info.st_size) : 0;
 }
 
 bool fc__cold_present(const fc_cache *cache, uint32_t record, bool spilled) {
-    place p = place_of(cache, record, spilled);
     struct stat info;
-    return (!spilled || cache->settings.spill_dir[0]) &&
-           fc__os_stat_at(p.dir, p.name, &info) == 0;
+    return look_at(cache, record, spilled, &info);
 }
 
 void fc__cold_drop(fc_cache *cache, uint32_t record) {
     fc__record *r = &cache->records[record];
-    bool spilled = is_spilled(cache, record);
-    if (!spilled || cache->settings.spill_dir[0]) {
-        place p = place_of(cache, record, spilled);
-        fc__os_unlink(p.dir, p.name);
-    }
+    char name[16];
+    fc__manifest_name(name, record);
+    int dir = open_place(cache, is_spilled(cache, record));
+    if (dir >= 0)
+        fc__os_unlink(dir, name);
+    fc__fd_close(dir);
     FC__STEP("cold-unlinked");
     fc__spill_uncharge(cache, record, fc__spilled_units(r));
     atomic_store(&r->linked, 0);
@@ -255,8 +278,7 @@ static int visit_one(void *context, const char *name) {
 
 static void list_in(fc_cache *cache, bool spilled,
                     int (*each)(void *context, const char *name), walk *w) {
-    place p = place_of(cache, 0, spilled);
-    w->dir = fc__fd_open(p.dir, p.parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    w->dir = open_place(cache, spilled);
     if (w->dir < 0)
         return;
     w->spilled = spilled;
@@ -300,20 +322,17 @@ static int sweep_one(void *context, const char *name) {
     walk *w = context;
     uint32_t record;
     int64_t segment;
-    if (w->spilled && strcmp(name, "owner") == 0 && !w->anew)
-        return 0;
-    if (!fc__parse_name(name, &record, &segment) || segment >= 0)
-        record = UINT32_MAX;
-    if (w->anew || is_orphan(w->cache, record, w->spilled))
-        fc__os_unlink(w->dir, name);
+    if (fc__parse_name(name, &record, &segment) && segment < 0 &&
+        (w->anew || is_orphan(w->cache, record, w->spilled)))
+        fc__remove_own(w->cache, w->dir, name);
     return 0;
 }
 
 /* Of this directory's former caches, or of another boot, when every cache is made anew. */
-static bool is_stale(const fc_cache *cache, const char *owner) {
+static bool is_stale(const fc_cache *cache, int dir) {
     char expected[4096 + 64], text[4096 + 64];
     struct stat info;
-    int fd = fc__fd_open(AT_FDCWD, owner, O_RDONLY | O_NOFOLLOW, 0);
+    int fd = fc__fd_file(cache, dir, "owner", O_RDONLY, 0);
     if (fd < 0)
         return false;
     int64_t written = fc__os_stat(fd, &info) == 0 ? info.st_mtime : INT64_MAX;
@@ -332,23 +351,21 @@ static bool is_stale(const fc_cache *cache, const char *owner) {
 static int sweep_former(void *context, const char *name) {
     walk *w = context;
     fc_cache *cache = w->cache;
-    char own[64], path[4096 + 160];
-    snprintf(own, sizeof own, "framecache-%016llx",
-             (unsigned long long)cache->control->instance);
+    char own[64];
+    spill_name(cache, own);
     if (strncmp(name, "framecache-", 11) || strlen(name) != strlen(own) ||
         strcmp(name, own) == 0)
         return 0;
-    snprintf(path, sizeof path, "%s/%s/owner", cache->settings.spill_dir, name);
-    if (!is_stale(cache, path))
-        return 0;
-    path[strlen(path) - strlen("/owner")] = 0;
     walk former = {.cache = cache, .anew = true, .spilled = true};
-    former.dir = fc__fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    former.dir = fc__fd_dir(cache, w->dir, name);
     if (former.dir < 0)
         return 0;
-    fc__os_list(former.dir, sweep_one, &former);
+    if (is_stale(cache, former.dir) &&
+        fc__os_list(former.dir, sweep_one, &former) == 0) { /* else the next one does it */
+        fc__os_unlink(former.dir, "owner");
+        fc__os_rmdir(w->dir, name);
+    }
     fc__fd_close(former.dir);
-    fc__os_rmdir(AT_FDCWD, path);
     return 0;
 }
 
@@ -360,7 +377,7 @@ void fc__cold_sweep(fc_cache *cache, bool anew) {
     if (!cache->settings.spill_dir[0])
         return;
     list_in(cache, true, sweep_one, &w);
-    w.dir = fc__fd_open(AT_FDCWD, cache->settings.spill_dir, O_RDONLY | O_DIRECTORY, 0);
+    w.dir = open_spill(cache);
     if (w.dir < 0)
         return;
     fc__os_list(w.dir, sweep_former, &w);

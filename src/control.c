@@ -4,6 +4,7 @@
  * that it lasts as long as the process or its frames. Creating needs it exclusively. Nobody
  * waits for it: a bounded number of tries, then FC_E_BUSY. */
 #include "engine.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,22 +39,27 @@ static int fail_parent(const fc_cache *cache, fc_error *error) {
                           "directory of yours", dir);
 }
 
-static int check_owner(fc_cache *cache, const struct stat *info, fc_error *error) {
-    const char *dir = cache->settings.dir;
-    uint32_t uid = fc__os_uid();
-    if (info->st_mode & S_IWOTH)
-        return fc__fail(error, FC_E_PERMISSION,
-                        "directory %s (mode %04o) may be written by anyone, who could feed "
-                        "every reader: chmod o-w it, or set FRAMECACHE_DIR to another", dir,
-                        (unsigned)info->st_mode & 07777);
-    if (info->st_uid == uid)
-        return 0;
-    if (cache->read_only && (uid == 0 || fc__os_in_group(info->st_gid)))
-        return 0;
-    return fc__fail(error, FC_E_PERMISSION,
-                    "directory %s belongs to uid %u, this process runs as uid %u: set "
-                    "FRAMECACHE_DIR to a directory of yours, or open it with FC_RDONLY and "
-                    "group access", dir, info->st_uid, uid);
+static int refuse(const fc__objection *objection, fc_error *error) {
+    return objection->code ? fc__fail(error, objection->code, "%s, so it is refused: %s",
+                                      objection->text, objection->remedy)
+                           : 0;
+}
+
+/* Before anything is made or removed in it. */
+static int check_place(fc_cache *cache, const struct stat *info, bool create,
+                       fc_error *error) {
+    fc__objection objection = {0};
+    bool none, ours;
+    fc__place_check_access(&cache->settings, info, cache->read_only, &objection);
+    fc__place_check_name(&cache->settings, cache->dir, &objection);
+    if (objection.code)
+        return refuse(&objection, error);
+    ours = fc__place_is_cache(&cache->settings, cache->dir, &none, &objection);
+    if (!create && (none || !ours))
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s", cache->settings.dir);
+    if (ours)
+        fc__place_check_parts(&cache->settings, cache->dir, &objection);
+    return refuse(&objection, error);
 }
 
 static int check_filesystem(fc_cache *cache, fc__filesystem *fs, fc_error *error) {
@@ -88,9 +94,10 @@ static int open_directory(fc_cache *cache, bool create, fc_error *error) {
         return fail_directory(cache, errno, "set the mode of", error);
     if (fc__os_stat(cache->dir, &info) < 0)
         return fail_directory(cache, errno, "look at", error);
+    cache->owner = info.st_uid;
     cache->file_mode = info.st_mode & 0666;
     cache->file_chmod = (cache->file_mode & fc__os_umask()) != 0;
-    return check_owner(cache, &info, error);
+    return check_place(cache, &info, create, error);
 }
 
 /* The mode of the directory, its set-group-id bit too: so files come to its group. */
@@ -98,11 +105,11 @@ static int open_frames(fc_cache *cache, bool create, fc_error *error) {
     struct stat info;
     if (create && fc__os_stat(cache->dir, &info) == 0 &&
         fc__os_mkdir(cache->dir, "frames", info.st_mode & 0777) == 0) {
-        cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);
+        cache->frames = fc__os_open_dir(cache->dir, "frames", cache->owner);
         if (cache->frames >= 0 && fc__os_chmod(cache->frames, info.st_mode & 07777) < 0)
             return fail_directory(cache, errno, "set the mode of frames in", error);
     } else
-        cache->frames = fc__os_open(cache->dir, "frames", O_RDONLY | O_DIRECTORY, 0);
+        cache->frames = fc__os_open_dir(cache->dir, "frames", cache->owner);
     if (cache->frames >= 0)
         return 0;
     if (errno == ENOENT)
@@ -227,7 +234,8 @@ static int look(fc_cache *cache, verdict *found, fc_error *error) {
     struct stat info;
     uint32_t capacity;
     *found = ANEW;
-    int fd = fc__os_open(cache->dir, "control", cache->read_only ? O_RDONLY : O_RDWR, 0);
+    int fd = fc__os_open_file(cache->dir, "control", cache->read_only ? O_RDONLY : O_RDWR, 0,
+                              cache->owner, false);
     if (fd < 0)
         return errno == ENOENT ? 0 : fail_directory(cache, errno, "open control in", error);
     int status = 0;
@@ -258,9 +266,9 @@ static void forget(fc_cache *cache) {
     cache->control_bytes = 0;
 }
 
-static int unlink_one(void *context, const char *name) {
+static int remove_one(void *context, const char *name) {
     fc_cache *cache = context;
-    fc__os_unlink(cache->frames, name);
+    fc__remove_own(cache, cache->frames, name);
     return 0;
 }
 
@@ -306,7 +314,8 @@ static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
                                 "a mapping in %s (%s) does not keep its lease: set "
                                 "FRAMECACHE_DIR to a directory on tmpfs (/dev/shm) or a "
                                 "local ext4 or xfs", cache->settings.dir, fs->name);
-    int fd = fc__os_open(cache->dir, "control", O_CREAT | O_RDWR, cache->file_mode);
+    int fd = fc__os_open_file(cache->dir, "control", O_CREAT | O_RDWR, cache->file_mode,
+                              cache->owner, false);
     if (fd < 0)
         return fail_directory(cache, errno, "create control in", error);
     fc__control *control = NULL;
@@ -321,7 +330,7 @@ static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
         return status;
     }
     fc__os_close(fd);
-    fc__os_list(cache->frames, unlink_one, cache);
+    fc__os_list_all(cache->frames, remove_one, cache);
     point_into(cache, control, capacity);
     cache->control_inode = info.st_ino;
     fill_header(cache, capacity);
@@ -400,7 +409,7 @@ static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create
     int64_t end = fc__os_monotonic_ns() + ATTACH_NS;
     int flags = cache->read_only ? O_RDONLY : O_RDWR | (create_allowed ? O_CREAT : 0);
     for (;;) {
-        int fd = fc__fd_open(cache->dir, "locks", flags, cache->file_mode);
+        int fd = fc__fd_file(cache, cache->dir, "locks", flags, cache->file_mode);
         if (fd < 0 && errno == ENOENT)
             return fc__fail(error, FC_E_MISS, "there is no cache in %s",
                             cache->settings.dir);

@@ -10,6 +10,7 @@
 
 #include "os.h"
 #include "os_info.h"
+#include "place.h"
 #include "settings.h"
 #include "status.h"
 
@@ -24,6 +25,7 @@ typedef struct examination {
     char place[sizeof((fc__settings *)0)->dir]; /* the directory, or its parent */
     int dir;                                    /* descriptor of `place` */
     bool exists;                                /* the directory itself does */
+    bool refused; /* something speaks against this directory */
     bool writable;
     fc__filesystem fs;
 } examination;
@@ -107,22 +109,45 @@ static bool find_place(examination *doctor) {
     return false;
 }
 
-static void check_owner(examination *doctor) {
+/* Who may write the directory above may put another in the place of this one. */
+static void check_parent(examination *doctor) {
     struct stat info;
-    uint32_t uid = fc__os_uid();
+    const char *name = doctor->exists ? ".." : ".";
+    int parent = fc__os_open(doctor->dir, name, O_PATH | O_DIRECTORY, 0);
+    bool open = parent >= 0 && fc__os_stat(parent, &info) == 0 &&
+                (info.st_mode & S_IWOTH) && !(info.st_mode & S_ISVTX);
+    if (parent >= 0)
+        fc__os_close(parent);
+    if (open)
+        say(doctor, FC_LEVEL_WARNING, "directory",
+            "chmod +t it, or set FRAMECACHE_DIR to a directory below one of your own",
+            "the directory above %s may be written by the world (mode %04o): anyone may move "
+            "the cache away", doctor->settings.dir, (unsigned)info.st_mode & 07777);
+}
+
+/* What an open would refuse, by the same questions. */
+static void check_place(examination *doctor) {
+    const fc__settings *settings = &doctor->settings;
+    fc__objection found = {0};
+    struct stat info;
+    bool none;
+    check_parent(doctor);
     if (!doctor->exists || fc__os_stat(doctor->dir, &info) < 0)
         return;
-    if (info.st_mode & S_IWOTH)
-        say(doctor, FC_LEVEL_ERROR, "directory",
-            "chmod o-w it (who may write it can feed every reader), or set "
-            "FRAMECACHE_DIR to another",
-            "%s is writable by the world (mode %04o), so it is refused", doctor->place,
-            (unsigned)info.st_mode & 07777);
-    if (info.st_uid != uid)
-        say(doctor, FC_LEVEL_WARNING, "directory",
-            "attach read-only, or set FRAMECACHE_DIR to a directory of your own",
-            "%s belongs to uid %u, not to you (uid %u), mode %04o: it may be refused",
-            doctor->place, (unsigned)info.st_uid, uid, (unsigned)info.st_mode & 07777);
+    fc__place_check_access(settings, &info, true, &found);
+    fc__place_check_name(settings, doctor->dir, &found);
+    if (!found.code && fc__place_is_cache(settings, doctor->dir, &none, &found))
+        fc__place_check_parts(settings, doctor->dir, &found);
+    doctor->refused = found.code;
+    if (found.code)
+        say(doctor, FC_LEVEL_ERROR, "directory", found.remedy, "%s, so it is refused",
+            found.text);
+    else {
+        fc__place_check_access(settings, &info, false, &found);
+        if (found.code)
+            say(doctor, FC_LEVEL_WARNING, "directory", found.remedy,
+                "%s, so it is refused unless it is opened with FC_RDONLY", found.text);
+    }
 }
 
 static void check_permission(examination *doctor) {
@@ -161,7 +186,7 @@ static void check_filesystem(examination *doctor) {
 }
 
 static void check_locks(examination *doctor) {
-    if (doctor->fs.refused || !doctor->writable)
+    if (doctor->fs.refused || doctor->refused || !doctor->writable)
         return;
     if (fc__os_lock_selftest(doctor->dir) == 0)
         say(doctor, FC_LEVEL_INFO, "locks", NULL, "a mapping keeps its lease: they hold");
@@ -342,7 +367,7 @@ int fc_doctor(const fc_options *options, fc_report_fn report, void *context,
     for (int i = 0; i < FC__SETTING_COUNT; i++)
         report_setting(doctor, i);
     if (find_place(doctor)) {
-        check_owner(doctor);
+        check_place(doctor);
         check_permission(doctor);
         check_filesystem(doctor);
         check_locks(doctor);

@@ -93,6 +93,7 @@ struct fc_cache {
     const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
     int dir, frames;      /* descriptors that a forked child keeps */
     uint64_t control_inode;
+    uint32_t owner; /* of the directory, and so of all that is in it */
     uint32_t file_mode;
     bool file_chmod; /* the umask takes bits away that the mode has */
 
@@ -151,6 +152,11 @@ void fc__gate_enter(void);
 void fc__gate_leave(void);
 /* As fc__os_open and _close; the child of a fork closes what is open. Outside the gate. */
 int fc__fd_open(int dir, const char *name, int flags, uint32_t mode);
+/* By fc__os_open_file(): every open of a file by its name in the directory goes through
+ * there. A segment may have other names, those of shared columns. */
+int fc__fd_file(const fc_cache *cache, int dir, const char *name, int flags, uint32_t mode);
+int fc__fd_segment(const fc_cache *cache, const char *name, int flags);
+int fc__fd_dir(const fc_cache *cache, int dir, const char *name); /* fc__os_open_dir() */
 int fc__fd_event(void); /* an eventfd */
 void fc__fd_close(int fd);
 /* Counts the forks that led to this process. */
@@ -337,6 +343,9 @@ typedef enum fc__file { FC__FILE_OWNED, FC__FILE_ORPHAN, FC__FILE_FOREIGN } fc__
  * is to be removed. */
 fc__file fc__file_judge(fc_cache *cache, const char *name, uint32_t *record, bool remove);
 void fc__files_sweep(fc_cache *cache); /* removes all orphans */
+/* Removes a file from frames/ or where compressed frames lie if its name is of our own form,
+ * and it is a regular file of the directory's owner. What else is there stays. */
+void fc__remove_own(const fc_cache *cache, int dir, const char *name);
 
 /* ---- pool.c: reclaimed records that keep their files ---- */
 

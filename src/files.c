@@ -92,11 +92,18 @@ static bool has_file(const fc_cache *cache, uint32_t record, int64_t segment) {
            segment < (int64_t)fc__record_segments(r);
 }
 
-/* Of the cache's own form, and of the owner of its directory: who else could not have put it. */
+/* A file of the owner of the directory: who else could not have put it. */
 static bool is_ours(const fc_cache *cache, const struct stat *file) {
-    struct stat dir;
-    return S_ISREG(file->st_mode) && fc__os_stat(cache->frames, &dir) == 0 &&
-           file->st_uid == dir.st_uid;
+    return S_ISREG(file->st_mode) && file->st_uid == cache->owner;
+}
+
+void fc__remove_own(const fc_cache *cache, int dir, const char *name) {
+    uint32_t record;
+    int64_t segment;
+    struct stat info;
+    if ((fc__parse_name(name, &record, &segment) || fc__os_is_selftest(name)) &&
+        fc__os_stat_at(dir, name, &info) == 0 && is_ours(cache, &info))
+        fc__os_unlink(dir, name);
 }
 
 /* Under the record's lock, as far as it can be had. */

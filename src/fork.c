@@ -80,6 +80,29 @@ int fc__fd_open(int dir, const char *name, int flags, uint32_t mode) {
     return fd;
 }
 
+int fc__fd_file(const fc_cache *cache, int dir, const char *name, int flags,
+                uint32_t mode) {
+    fc__gate_enter();
+    int fd = register_fd(fc__os_open_file(dir, name, flags, mode, cache->owner, false));
+    fc__gate_leave();
+    return fd;
+}
+
+int fc__fd_segment(const fc_cache *cache, const char *name, int flags) {
+    fc__gate_enter();
+    int fd = register_fd(
+        fc__os_open_file(cache->frames, name, flags, 0, cache->owner, true));
+    fc__gate_leave();
+    return fd;
+}
+
+int fc__fd_dir(const fc_cache *cache, int dir, const char *name) {
+    fc__gate_enter();
+    int fd = register_fd(fc__os_open_dir(dir, name, cache->owner));
+    fc__gate_leave();
+    return fd;
+}
+
 int fc__fd_event(void) {
     fc__gate_enter();
     int fd = register_fd(fc__os_event());

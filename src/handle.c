@@ -26,9 +26,11 @@ static int map_segment(fc__handle *handle, uint32_t index, uint64_t bytes) {
     struct stat info;
     void *map = NULL, *none = NULL;
     fc__segment_name(name, handle->record, index);
-    int fd = fc__os_open(cache->frames, name, O_RDONLY | O_NONBLOCK, 0);
+    int fd = fc__os_open_file(cache->frames, name, O_RDONLY, 0, cache->owner, true);
     if (fd < 0) {
-        errno = errno == ENOENT ? ENODATA : errno == EAGAIN ? EBUSY : errno;
+        errno = errno == ENOENT || errno == FC__FOREIGN ? ENODATA
+                : errno == EAGAIN                       ? EBUSY
+                                                        : errno;
         return -1;
     }
     if (fc__os_stat(fd, &info) == 0) {
@@ -149,7 +151,8 @@ static int map_private_manifest(fc__handle *handle) {
     char name[16];
     fc__manifest_name(name, handle->record);
     fc__gate_enter();
-    int fd = fc__os_open(handle->cache->frames, name, O_RDONLY, 0);
+    int fd = fc__os_open_file(handle->cache->frames, name, O_RDONLY, 0,
+                              handle->cache->owner, false);
     if (fd >= 0) {
         handle->private_map = fc__os_map(fd, handle->map_bytes, FC__MAP_PRIVATE);
         fc__os_close(fd);

@@ -162,10 +162,10 @@ static int open_and_map(fc_cache *cache, fc__hash hash, uint64_t word, uint32_t 
     *out = NULL;
     *held = false;
     fc__manifest_name(name, fc__word_record(word));
-    int fd = fc__os_open(cache->frames, name, O_RDONLY, 0);
+    int fd = fc__os_open_file(cache->frames, name, O_RDONLY, 0, cache->owner, false);
     if (fd < 0) {
         *held = errno == EAGAIN; /* by a write lease, F_SETLEASE */
-        return errno == ENOENT || *held ? FC_E_BUSY : out_of(errno);
+        return errno == ENOENT || errno == FC__FOREIGN || *held ? FC_E_BUSY : out_of(errno);
     }
     if (fc__os_lease(fd, FC__SHARED) == 0)
         status = fc__lease_map(cache, fd, hash, word, slot, key, out);
@@ -360,9 +360,10 @@ int fc__lease_peek(fc_cache *cache, uint64_t word, fc__manifest *out, uint8_t *k
     } head;
     char name[16];
     fc__manifest_name(name, fc__word_record(word));
-    int status = FC_E_BUSY, fd = fc__fd_open(cache->frames, name, O_RDONLY, 0);
+    int status = FC_E_BUSY, fd = fc__fd_file(cache, cache->frames, name, O_RDONLY, 0);
     if (fd < 0)
-        return errno == ENOENT || errno == EAGAIN ? FC_E_BUSY : out_of(errno);
+        return errno == ENOENT || errno == EAGAIN || errno == FC__FOREIGN ? FC_E_BUSY
+                                                                          : out_of(errno);
     if (fc__os_lease(fd, FC__SHARED) == 0) {
         ssize_t got = fc__os_read(fd, &head, sizeof head, 0);
         const fc__manifest *m = &head.manifest;

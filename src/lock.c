@@ -19,7 +19,7 @@ static int take_description(fc_cache *cache) {
     if (cache->idle_lock_count)
         fd = cache->idle_locks[--cache->idle_lock_count];
     pthread_mutex_unlock(&cache->locks_mutex);
-    return fd >= 0 ? fd : fc__fd_open(cache->dir, "locks", O_RDWR, 0);
+    return fd >= 0 ? fd : fc__fd_file(cache, cache->dir, "locks", O_RDWR, 0);
 }
 
 static void give_description(fc_cache *cache, int fd) {

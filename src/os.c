@@ -43,6 +43,44 @@ int fc__os_open(int dir, const char *name, int flags, uint32_t mode) {
     return fd;
 }
 
+static bool is_file(const struct stat *info, uint32_t owner, bool linked) {
+    return S_ISREG(info->st_mode) && info->st_uid == owner &&
+           (linked || info->st_nlink <= 1); /* 0: unlinked since */
+}
+
+/* What cannot be opened is foreign if it is no such file, whatever the kernel said of it. */
+int fc__os_open_file(int dir, const char *name, int flags, uint32_t mode, uint32_t owner,
+                     bool linked) {
+    struct stat info;
+    int fd = fc__os_open(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+    if (fd < 0) {
+        int saved = errno;
+        bool there = saved != ENOENT && saved != EMFILE && saved != ENFILE &&
+                     fc__os_stat_at(dir, name, &info) == 0;
+        errno = there && !is_file(&info, owner, linked) ? FC__FOREIGN : saved;
+        return -1;
+    }
+    if (fstat(fd, &info) == 0 && is_file(&info, owner, linked))
+        return fd;
+    fc__os_close(fd);
+    errno = FC__FOREIGN;
+    return -1;
+}
+
+int fc__os_open_dir(int dir, const char *name, uint32_t owner) {
+    struct stat info;
+    int fd = fc__os_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (fd < 0) {
+        errno = errno == ENOTDIR || errno == ELOOP ? FC__FOREIGN : errno;
+        return -1;
+    }
+    if (fstat(fd, &info) == 0 && info.st_uid == owner && !(info.st_mode & S_IWOTH))
+        return fd;
+    fc__os_close(fd);
+    errno = FC__FOREIGN;
+    return -1;
+}
+
 void fc__os_close(int fd) {
     int saved = errno;
     close(fd);
@@ -131,8 +169,7 @@ ssize_t fc__os_read(int fd, void *data, size_t bytes, uint64_t offset) {
     return done;
 }
 
-int fc__os_list(int dir, int (*visit)(void *, const char *), void *context) {
-    TRY(EMFILE, -1);
+static int list(int dir, bool hidden, int (*visit)(void *, const char *), void *context) {
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
@@ -143,10 +180,21 @@ int fc__os_list(int dir, int (*visit)(void *, const char *), void *context) {
     }
     int status = 0;
     for (struct dirent *entry; !status && (entry = readdir(entries));)
-        if (entry->d_name[0] != '.')
+        if (entry->d_name[0] != '.' || (hidden && strcmp(entry->d_name, ".") != 0 &&
+                                        strcmp(entry->d_name, "..") != 0))
             status = visit(context, entry->d_name);
     closedir(entries);
     return status;
+}
+
+int fc__os_list(int dir, int (*visit)(void *, const char *), void *context) {
+    TRY(EMFILE, -1);
+    return list(dir, false, visit, context);
+}
+
+int fc__os_list_all(int dir, int (*visit)(void *, const char *), void *context) {
+    TRY(EMFILE, -1);
+    return list(dir, true, visit, context);
 }
 
 /* From /proc, since umask() would change it for all threads for a moment. */
@@ -350,13 +398,20 @@ void fc__os_signal(int fd) {
     errno = saved;
 }
 
+#define SELFTEST ".selftest."
+
+bool fc__os_is_selftest(const char *name) {
+    size_t front = strlen(SELFTEST);
+    return strncmp(name, SELFTEST, front) == 0 && name[front] &&
+           strspn(name + front, "0123456789abcdef") == strlen(name + front);
+}
+
 /* A mapping keeps the open file description and with it the lock: true on tmpfs, ext4, xfs
  * and btrfs; false on overlayfs, whose mapping holds the lower file only. */
 int fc__os_lock_selftest(int dir) {
-    static const char name[] = ".selftest";
     char own[64];
     int result = -1;
-    snprintf(own, sizeof own, "%s.%llx", name, (unsigned long long)fc__os_random());
+    snprintf(own, sizeof own, SELFTEST "%llx", (unsigned long long)fc__os_random());
     int first = fc__os_open(dir, own, O_CREAT | O_EXCL | O_RDWR, 0600), second = -1;
     void *kept = NULL;
     if (first < 0)

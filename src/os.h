@@ -16,6 +16,14 @@
 /* ---- Files; `dir` is a directory descriptor or AT_FDCWD ---- */
 
 int fc__os_open(int dir, const char *name, int flags, uint32_t mode);
+/* A file of a cache's directory, which somebody may have put another thing in place of: no
+ * link is followed, nothing waits for a FIFO, and it is a regular file of this owner, under
+ * this name alone unless `linked`. Else -1 with FC__FOREIGN. */
+#define FC__FOREIGN EUCLEAN
+int fc__os_open_file(int dir, const char *name, int flags, uint32_t mode, uint32_t owner,
+                     bool linked);
+/* The same for a directory in it, that the world may not write. */
+int fc__os_open_dir(int dir, const char *name, uint32_t owner);
 void fc__os_close(int fd); /* keeps errno */
 int fc__os_mkdir(int dir, const char *name, uint32_t mode);
 int fc__os_unlink(int dir, const char *name);
@@ -30,6 +38,7 @@ int fc__os_write(int fd, const void *data, size_t bytes, uint64_t offset); /* al
 ssize_t fc__os_read(int fd, void *data, size_t bytes, uint64_t offset);
 /* Calls visit for each entry but those that begin with a dot; visit < 0 ends the walk. */
 int fc__os_list(int dir, int (*visit)(void *context, const char *name), void *context);
+int fc__os_list_all(int dir, int (*visit)(void *context, const char *name), void *context);
 uint32_t fc__os_umask(void);
 bool fc__os_in_group(uint32_t gid);
 uint32_t fc__os_uid(void); /* the effective one */
@@ -126,5 +135,7 @@ bool fc__os_is_among(const uint64_t *inodes, size_t count, uint64_t inode);
 /* The oracle that everything rests on: a mapping must keep its flock after close().
  * 0: it does. -1: it does not, or (errno) it could not be tried. `dir` must be writable. */
 int fc__os_lock_selftest(int dir);
+/* Of the file that it makes for a moment, and a kill leaves. */
+bool fc__os_is_selftest(const char *name);
 
 #endif

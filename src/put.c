@@ -76,6 +76,10 @@ int fc__fail_write(fc_cache *cache, int sys_errno, const char *what, fc_error *e
                               "memory left (%s): see ulimit -n", what);
     if (sys_errno == ENOENT && fc__control_present(cache, error))
         return FC_E_CLOSED;
+    if (sys_errno == FC__FOREIGN || sys_errno == EEXIST)
+        return fc__fail_errno(error, FC_E_SYSTEM, sys_errno, "something that is no file of a "
+                              "cache is in the place of %s in %s: remove it (framecache "
+                              "verify names it)", what, cache->settings.dir);
     return fc__fail_errno(error, FC_E_SYSTEM, sys_errno, "cannot write in %s (%s)",
                           cache->settings.dir, what);
 }
@@ -262,11 +266,13 @@ static int check_size(fc_cache *cache, uint64_t units, fc_error *error) {
 
 /* ---- Files ---- */
 
+/* What stands under the name of a record that is free, or recycled but not fit, is nobody's. */
 int fc__create_file(fc_cache *cache, const char *name) {
-    int fd = fc__fd_open(cache->frames, name, O_CREAT | O_EXCL | O_RDWR, cache->file_mode);
-    if (fd < 0 && errno == EEXIST) {
+    const int flags = O_CREAT | O_EXCL | O_RDWR;
+    int fd = fc__fd_file(cache, cache->frames, name, flags, cache->file_mode);
+    if (fd < 0 && (errno == EEXIST || errno == FC__FOREIGN)) {
         fc__os_unlink(cache->frames, name);
-        fd = fc__fd_open(cache->frames, name, O_CREAT | O_EXCL | O_RDWR, cache->file_mode);
+        fd = fc__fd_file(cache, cache->frames, name, flags, cache->file_mode);
     }
     if (fd >= 0 && cache->file_chmod && fc__os_chmod(fd, cache->file_mode) < 0) {
         fc__fd_close(fd);
@@ -283,7 +289,7 @@ static int open_manifest(fc__writer *writer, fc_error *error) {
     char name[16];
     fc__manifest_name(name, writer->record);
     if (writer->recycled)
-        writer->manifest = fc__fd_open(cache->frames, name, O_RDWR, 0);
+        writer->manifest = fc__fd_file(cache, cache->frames, name, O_RDWR, 0);
     if (writer->manifest >= 0 && fc__os_lease(writer->manifest, FC__EXCLUSIVE) < 0) {
         fc__fd_close(writer->manifest);
         writer->manifest = -1;
@@ -512,7 +518,7 @@ int fc__writer_map(fc__writer *writer, uint32_t segment, uint64_t bytes, void **
     if (atomic_load(&record->segments) < segment + 1)
         atomic_store(&record->segments, segment + 1);
     fc__segment_name(name, writer->record, segment);
-    int fd = ground->start ? fc__fd_open(cache->frames, name, O_RDWR, 0)
+    int fd = ground->start ? fc__fd_segment(cache, name, O_RDWR)
                            : fc__create_file(cache, name);
     void *start = NULL;
     if (fd >= 0 && (status = fc__reserve(cache, fd, ground->bytes, more, error)) == 0) {

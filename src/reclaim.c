@@ -31,13 +31,13 @@ static bool mark_dead(int manifest) {
     return fc__os_write(manifest, &mark, sizeof mark, offsetof(fc__manifest, dead)) == 0;
 }
 
-/* Takes the manifest exclusively. A file that is not there is no obstacle. */
+/* Takes the manifest exclusively. A file that is not there, or not ours, is no obstacle. */
 static fc__reclaimed take_manifest(removal *r) {
     char name[16];
     fc__manifest_name(name, r->number);
-    r->manifest = fc__fd_open(r->cache->frames, name, O_RDWR, 0);
+    r->manifest = fc__fd_file(r->cache, r->cache->frames, name, O_RDWR, 0);
     if (r->manifest < 0)
-        return errno == ENOENT ? FC__DONE : FC__BUSY;
+        return errno == ENOENT || errno == FC__FOREIGN ? FC__DONE : FC__BUSY;
     if (fc__os_lease(r->manifest, FC__EXCLUSIVE) == 0)
         return FC__DONE;
     return errno == EWOULDBLOCK ? FC__LEASED : FC__BUSY;
@@ -106,7 +106,7 @@ static void cut_segment(void *context, const char *name) {
     struct stat info;
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size < 2 * PIECE)
         return;
-    int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+    int fd = fc__fd_segment(cache, name, O_RDWR);
     if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 &&
         fc__units((uint64_t)info.st_size) <= atomic_load(&r->record->charged)) {
         uint64_t bytes = (uint64_t)info.st_size;

@@ -154,7 +154,7 @@ static int open_segment(fc__writer *writer, uint32_t segment, uint64_t bytes,
     *has = 0;
     fc__segment_name(name, writer->record, segment);
     if (segment < writer->old_segments)
-        fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+        fd = fc__fd_segment(cache, name, O_RDWR);
     if (fd >= 0 && fc__os_sole(fd) && fc__os_stat(fd, &info) == 0 &&
         ((uint64_t)info.st_size <= bytes || fc__os_truncate(fd, bytes) == 0)) {
         *has = (uint64_t)info.st_size < bytes ? (uint64_t)info.st_size : bytes;
@@ -298,7 +298,7 @@ static int measure(copy *c, unit *write, unit *copy_unit, char *gathered, fc_err
     uint64_t copy_bytes = c->content->job_bytes(c->content->context, copy_unit->first);
     fc__segment_name(name, c->writer->record, write->segment);
     output o = {.copy = c, .gathered = gathered, .has = UINT64_MAX,
-                .fd = fc__fd_open(cache->frames, name, O_RDWR, 0)};
+                .fd = fc__fd_segment(cache, name, O_RDWR)};
     if (o.fd < 0)
         return fc__fail_write(cache, errno, "a segment", error);
     int64_t start = fc__os_monotonic_ns();
@@ -362,7 +362,7 @@ static void cut_recycled(fc_cache *cache, const char *name, uint64_t bytes) {
     struct stat info;
     if (fc__os_stat_at(cache->frames, name, &info) < 0 || (uint64_t)info.st_size <= bytes)
         return;
-    int fd = fc__fd_open(cache->frames, name, O_RDWR | O_NONBLOCK, 0);
+    int fd = fc__fd_segment(cache, name, O_RDWR);
     if (fd < 0 || !fc__os_sole(fd) || fc__os_truncate(fd, bytes) < 0)
         fc__os_unlink(cache->frames, name);
     fc__fd_close(fd);
@@ -385,7 +385,7 @@ bool fc__segments_fit(fc_cache *cache, uint32_t record, const fc__content *conte
 }
 
 static int fit_built(fc__writer *writer, const char *name, uint64_t bytes, fc_error *error) {
-    int fd = fc__fd_open(writer->cache->frames, name, O_RDWR, 0), status = 0;
+    int fd = fc__fd_segment(writer->cache, name, O_RDWR), status = 0;
     if (fd < 0 || fc__os_truncate(fd, bytes) < 0)
         status = fc__fail_write(writer->cache, errno, "a segment", error);
     fc__fd_close(fd);

@@ -170,7 +170,8 @@ typedef struct fc_options {
 #undef FC_X
 } fc_options;
 
-/* Attaches to the directory, and creates it if need be. NULL: all from the environment.
+/* Attaches to the directory, and creates it if need be. NULL: all from the environment. A
+ * directory that is not empty and no cache is INVALID; nothing in it is touched.
  * One a process is enough; several, even of the same directory, do not disturb each
  * other. Errors: INVALID, PERMISSION, UNSUPPORTED (file system), VERSION, NOSPACE.
  * [waits] */
