@@ -28,6 +28,8 @@ def _unfit(dtype: Any) -> str | None:
     remedy = _REMEDIES.get(type(dtype).__name__)
     if remedy is not None:
         return f"dtype {dtype}, {remedy}"
+    if hasattr(dtype, "ext_storage"):
+        return _unfit(dtype.ext_storage())
     if not dtype.is_nested():
         return None
     if getattr(dtype, "size", None) == 0:

@@ -91,6 +91,10 @@ REFUSED = {
     "struct of Int128": pl.Series("x", [{"a": 1}], pl.Struct({"a": pl.Int128})),
     "array of none": pl.Series("x", [[]], pl.Array(pl.Int8, 0)),
 }
+if hasattr(pl, "Extension"):
+    REFUSED["extension of Int128"] = pl.Series("x", [1, None], pl.Int128).ext.to(
+        pl.Extension("framecache.test.wide", pl.Int128, None)
+    )
 if hasattr(pl, "UInt128"):
     REFUSED["UInt128"] = pl.Series("x", [1, None], pl.UInt128)
 
