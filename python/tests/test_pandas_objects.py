@@ -18,6 +18,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import versions
 from framecache import _core
 from framecache._values_in import encode_alone
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -260,6 +261,8 @@ def test_labels_and_names_of_any_type(cache: framecache.Cache, number: int) -> N
         back = stored.to_pandas()
         assert same(list(back.columns), list(labels))
         assert same(list(back.index), list(labels))
+    if getattr(LABELS[number], "fold", 0) and not versions.PANDAS_3:
+        return  # pandas 2 has no label of this hour
     series = pd.Series([1.5], name=LABELS[number])
     assert same(cache.put("k", series).to_value().name, LABELS[number])
     named = pd.DataFrame({"a": [1]}, index=pd.RangeIndex(1, name=LABELS[number]))
@@ -283,7 +286,8 @@ def test_attrs_come_back_exactly(cache: framecache.Cache, attrs: Any) -> None:
             stored.to_value().attrs["mine"] = 1  # nobody else's
             assert same(stored.to_value().attrs, attrs)
             plain = {k: v for k, v in attrs.items() if k in ("plain", "b")}
-            assert pa.table(stored).to_pandas().attrs == plain
+            if versions.PYARROW_20:  # which restores them
+                assert pa.table(stored).to_pandas().attrs == plain
 
 
 def test_attrs_that_cannot_be_kept_are_named(cache: framecache.Cache) -> None:
