@@ -277,7 +277,7 @@ def _types() -> dict[type, _Typed]:
 def without_order(column: Column) -> Column:
     """What to hash of a column as JSON: the order of a dict is no content."""
     *about, (bitmap, offsets, data), dictionary = column
-    if b'{"dict":' not in data:
+    if b"{" not in data:
         return column
     tree = _core.join_values(data, offsets, bitmap, 0, column[2])
     return (*about, (bitmap, b"", sorted_dicts(tree)), dictionary)

@@ -131,6 +131,12 @@ class Encoder:
         """As hexadecimal digits, or in a buffer."""
         return data.hex() if len(data) <= _INLINE_BYTES else self.buffer(data, len(data))
 
+    def is_name(self, key: Any) -> bool:
+        """Whether it can be the name of a member of JSON."""
+        if type(key) is not str:
+            return False
+        return str in self.plain or type(_str(self, key, 0)) is str
+
     def _other(self, value: Any, kind: type, level: int) -> Any:
         """What is not one of Python's own types."""
         extension = extensions.get(kind)
@@ -265,6 +271,8 @@ def _dict(encoder: Encoder, value: dict[Any, Any], level: int) -> Any:
     except Refused as refused:
         refused.within.append(id(value))
         raise
+    if encoder.alone and len(keys) != 1 and all(map(encoder.is_name, keys)):
+        return dict(zip(keys, flat[1::2], strict=True))
     return {"dict": flat}
 
 
@@ -620,6 +628,8 @@ def sorted_dicts(tree: str) -> bytes:
 
 
 def _sorted(node: dict[str, Any]) -> dict[str, Any]:
+    if len(node) != 1:  # a dict of texts
+        return dict(sorted(node.items()))
     flat = node.get("dict")
     if flat is not None:
         pairs = sorted(zip(flat[::2], flat[1::2], strict=True), key=_json)

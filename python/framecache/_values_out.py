@@ -76,6 +76,8 @@ class Decoder:
     def hook(self, node: dict[str, Any]) -> Any:
         """A tagged node as the value it stands for; its children are values already."""
         if len(node) != 1:
+            if self.frame is None:  # the tree stands alone: a dict of texts
+                return node
             raise ValueError("an object without one tag")
         for tag, content in node.items():
             return _DECODERS[tag](self, content)
@@ -350,12 +352,18 @@ def _quick_hook(node: dict[str, Any]) -> Any:
     raise _Slow
 
 
+def _quick_hook_alone(node: dict[str, Any]) -> Any:
+    return _quick_hook(node) if len(node) == 1 else node
+
+
 _quick: Any = json.JSONDecoder(object_hook=_quick_hook)  # made once
+_quick_alone: Any = json.JSONDecoder(object_hook=_quick_hook_alone)
 
 
 def _tree_value(tree: str, decoder: Decoder) -> Any:
+    quick = _quick if decoder.frame is not None else _quick_alone
     try:
-        value, end = _quick.scan_once(tree, 0)
+        value, end = quick.scan_once(tree, 0)
         if end == len(tree):
             return value
     except (_Slow, StopIteration):

@@ -137,6 +137,34 @@ static int put_tuple(text *out, PyObject *value, int level) {
     return done ? done : put_text(out, "]}");
 }
 
+/* Whether JSON has the dict as it is: one of one member would look like a tag. */
+static bool is_plain(PyObject *dict) {
+    PyObject *key;
+    Py_ssize_t place = 0;
+
+    if (PyDict_Size(dict) == 1)
+        return false;
+    while (PyDict_Next(dict, &place, &key, NULL))
+        if (!PyUnicode_CheckExact(key))
+            return false;
+    return true;
+}
+
+static int put_object(text *out, PyObject *value, int level) {
+    PyObject *key, *item;
+    Py_ssize_t place = 0;
+    bool begun = false;
+    int done = put_text(out, "{");
+
+    while (!done && PyDict_Next(value, &place, &key, &item)) {
+        done = put_item(out, key, level, begun);
+        if (!done && !(done = put_text(out, ":")))
+            done = put_value(out, item, level);
+        begun = true;
+    }
+    return done ? done : put_text(out, "}");
+}
+
 static int put_dict(text *out, PyObject *value, int level) {
     PyObject *key, *item;
     Py_ssize_t place = 0;
@@ -171,7 +199,7 @@ static int put_value(text *out, PyObject *value, int level) {
     if (PyTuple_CheckExact(value))
         return put_tuple(out, value, level + 1);
     if (PyDict_CheckExact(value))
-        return put_dict(out, value, level + 1);
+        return (is_plain(value) ? put_object : put_dict)(out, value, level + 1);
     return OTHER;
 }
 

@@ -48,7 +48,10 @@ OBJECTS: dict[str, list[Any]] = {
     "all f8, NaN": [np.float64("nan"), np.float64("-0.0"), NAN],
     "lists": [[1, 2], [3, 4], None, [], [[None, "x"]]],
     "tuples": [(1, 2), (3, (4, "x")), ()],
-    "dicts": [{"a": 1, "b": [1, (2,)]}, {}, {(1, 2): None, 3: "x"}, NAN],
+    "dicts": [
+        {"a": 1, "b": [1, (2,)]}, {}, {"tuple": 1, "dict": {"tuple": [1]}}, {"": {}}, NAN,
+        {"b": 1, "a": {"x": None, "\ud800": 1}}, {"dict": [1, 2]}, {(1, 2): None, 3: "x"},
+    ],
     "sets": [{1, 2, "a"}, frozenset({3, (1, 2)}), set()],
     "times": [
         datetime.datetime(2020, 1, 2, 3, 4, 5, 6),
@@ -224,8 +227,9 @@ def test_registered_types_are_kept_in_columns(cache: framecache.Cache) -> None:
 
 
 def test_others_see_json(cache: framecache.Cache) -> None:
-    values = [1, "a", None, [1, {"k": 2.5}], (True,)]
-    texts = ["1", '"a"', None, '[1,{"dict":["k",2.5]}]', '{"tuple":[true]}']
+    values = [1, "a", None, [1, {"k": 2.5}], (True,), {"b": 1, "a": [{}]}]
+    texts = ["1", '"a"', None, '[1,{"dict":["k",2.5]}]', '{"tuple":[true]}',
+             '{"b":1,"a":[{}]}']  # fmt: skip
     with cache.put("k", column(values).to_frame()) as stored:
         assert stored.to_polars()["x"].to_list() == texts
         assert pl.DataFrame(stored)["x"].to_list() == texts
@@ -334,8 +338,11 @@ def test_the_order_of_a_dict_in_a_column_is_no_content() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1", '{"no such tag":1}', "1,2", '{"dict":[1]}', '{"table":[null,0]}',
-             '{"pickle":"00"}', '{"array":["<i8",[9],"C","00"]}', "", "\x00"]
+    "text",
+    [
+        "[1", '{"no such tag":1}', '{"a":1,"b"}', "1,2", '{"dict":[1]}', "", "\x00",
+        '{"table":[null,0]}', '{"pickle":"00"}', '{"array":["<i8",[9],"C","00"]}',
+    ],
 )  # fmt: skip
 def test_damaged_objects_are_corrupt(cache: framecache.Cache, text: str) -> None:
     good = column([1, "a"]).to_frame()
