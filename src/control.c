@@ -14,8 +14,7 @@
 #define ATTACH_NS      3000000000
 #define ATTACH_STEP_NS 500000
 #define SMALL_FS_BYTES (1ull << 30)
-
-typedef enum verdict { SOUND, ANEW, NEWER } verdict;
+#define HEAD_BYTES     16 /* of control: magic, version, byte order */
 
 /* ---- The directory ---- */
 
@@ -150,25 +149,31 @@ static bool valid_capacity(uint32_t capacity) {
            (capacity & (capacity - 1)) == 0;
 }
 
-/* *capacity: as it was checked. */
-static verdict judge_header(const fc__control *c, uint64_t bytes, uint32_t *capacity) {
+/* Of this version. *capacity: as it was checked. */
+static fc__verdict judge_header(const fc__control *c, uint64_t bytes, uint32_t *capacity) {
     char boot[40];
     fc__os_boot_id(boot);
-    /* Acquire: pairs with the release in create(), which writes it last. */
-    if (atomic_load_explicit(&c->magic, memory_order_acquire) != FC__CONTROL_MAGIC)
-        return ANEW;
-    if (c->version > FC__CONTROL_VERSION)
-        return NEWER;
     *capacity = *(const volatile uint32_t *)&c->capacity; /* once: others may store to it */
-    if (c->version != FC__CONTROL_VERSION || c->byte_order != FC__BYTE_ORDER ||
-        c->page_bytes != FC__PAGE || !valid_capacity(*capacity))
-        return ANEW;
+    if (c->byte_order != FC__BYTE_ORDER || c->page_bytes != FC__PAGE ||
+        !valid_capacity(*capacity))
+        return FC__DAMAGED;
     extent e = extent_of(*capacity);
-    return c->control_bytes == e.bytes && bytes == e.bytes && c->slots_offset == e.slots &&
-                   c->records_offset == e.records && c->ghosts_offset == e.ghosts &&
-                   memcmp(c->boot_id, boot, sizeof boot) == 0 && !atomic_load(&c->damaged)
-               ? SOUND
-               : ANEW;
+    if (c->control_bytes != e.bytes || bytes != e.bytes || c->slots_offset != e.slots ||
+        c->records_offset != e.records || c->ghosts_offset != e.ghosts ||
+        atomic_load(&c->damaged))
+        return FC__DAMAGED;
+    return memcmp(c->boot_id, boot, sizeof boot) == 0 ? FC__SOUND : FC__STALE;
+}
+
+/* Of any version: the first 16 bytes are the same in all. */
+static fc__verdict judge(const fc__control *c, uint64_t bytes, uint32_t *capacity) {
+    /* Acquire: pairs with the release in create(), which writes it last. */
+    uint64_t magic = atomic_load_explicit(&c->magic, memory_order_acquire);
+    if (magic != FC__CONTROL_MAGIC)
+        return magic ? FC__DAMAGED : FC__NONE;
+    if (c->version != FC__CONTROL_VERSION)
+        return c->version > FC__CONTROL_VERSION ? FC__NEWER : FC__OLDER;
+    return bytes < sizeof *c ? FC__DAMAGED : judge_header(c, bytes, capacity);
 }
 
 static bool shares_sound(const fc__control *c) {
@@ -229,11 +234,11 @@ bool fc__control_sound(const fc_cache *cache) {
     return sum <= most;
 }
 
-/* Opens, maps and judges. ANEW too when there is none. */
-static int look(fc_cache *cache, verdict *found, fc_error *error) {
+/* Opens, maps and judges; keeps the mapping of one that is sound. */
+static int look(fc_cache *cache, fc__verdict *found, fc_error *error) {
     struct stat info;
-    uint32_t capacity;
-    *found = ANEW;
+    uint32_t capacity = 0;
+    *found = FC__NONE;
     int fd = fc__os_open_file(cache->dir, "control", cache->read_only ? O_RDONLY : O_RDWR, 0,
                               cache->owner, false);
     if (fd < 0)
@@ -242,7 +247,9 @@ static int look(fc_cache *cache, verdict *found, fc_error *error) {
     fc__control *control = NULL;
     if (fc__os_stat(fd, &info) < 0)
         status = fail_directory(cache, errno, "look at control in", error);
-    else if ((uint64_t)info.st_size >= sizeof *control) {
+    else if (info.st_size < HEAD_BYTES)
+        *found = info.st_size ? FC__DAMAGED : FC__NONE;
+    else {
         control = fc__os_map(fd, (size_t)info.st_size,
                              cache->read_only ? FC__MAP_READ : FC__MAP_SHARED);
         if (!control)
@@ -251,8 +258,9 @@ static int look(fc_cache *cache, verdict *found, fc_error *error) {
     fc__os_close(fd);
     if (!control)
         return status;
-    *found = judge_header(control, (uint64_t)info.st_size, &capacity);
-    if (*found == SOUND) {
+    *found = judge(control, (uint64_t)info.st_size, &capacity);
+    cache->control_version = *found == FC__NONE ? 0 : control->version;
+    if (*found == FC__SOUND) {
         point_into(cache, control, capacity);
         cache->control_inode = info.st_ino;
     } else
@@ -345,10 +353,31 @@ static int create(fc_cache *cache, const fc__filesystem *fs, fc_error *error) {
 
 /* ---- Attaching ---- */
 
-static int fail_newer(const fc_cache *cache, fc_error *error) {
-    return fc__fail(error, FC_E_VERSION, "the cache in %s was made by a newer version of "
-                    "framecache: upgrade, or set FRAMECACHE_DIR to another directory",
-                    cache->settings.dir);
+/* Why this control is not to be had as it is. */
+static int fail_verdict(const fc_cache *cache, fc__verdict found, fc_error *error) {
+    const char *dir = cache->settings.dir;
+    switch (found) {
+    case FC__NEWER:
+        return fc__fail(error, FC_E_VERSION, "the cache in %s was made by a newer version of "
+                        "framecache (its format is %u, this one's is %u): upgrade, or set "
+                        "FRAMECACHE_DIR to another directory", dir, cache->control_version,
+                        FC__CONTROL_VERSION);
+    case FC__OLDER:
+        return fc__fail(error, FC_E_VERSION, "the cache in %s was made by an older version of "
+                        "framecache (its format is %u, this one's is %u): stop the processes "
+                        "that use it; then `framecache clear`, or the first that opens it to "
+                        "write, makes it anew, empty", dir, cache->control_version,
+                        FC__CONTROL_VERSION);
+    case FC__DAMAGED:
+        return fc__fail(error, FC_E_CORRUPT, "control in %s is damaged: stop the processes "
+                        "that use it; then `framecache clear`, or the first that opens it to "
+                        "write, makes the cache anew, empty", dir);
+    case FC__STALE:
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s: what lies there is of an "
+                        "earlier boot, and who opens it to write makes it anew", dir);
+    default:
+        return fc__fail(error, FC_E_MISS, "there is no cache in %s", dir);
+    }
 }
 
 static bool is_current_file(const fc_cache *cache, int fd) {
@@ -360,34 +389,35 @@ static bool is_current_file(const fc_cache *cache, int fd) {
 /* With the lock held exclusively: alone, so all can be looked at, and mended. */
 static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
                         fc_error *error) {
-    verdict found;
+    fc__verdict found;
     int status = look(cache, &found, error);
     if (status)
         return status;
-    if (found == NEWER)
-        return fail_newer(cache, error);
-    if (found == SOUND && fc__control_sound(cache)) {
+    if (found == FC__NEWER || (found == FC__NONE && !create_allowed))
+        return fail_verdict(cache, found, error);
+    if (found == FC__SOUND && fc__control_sound(cache)) {
         for (uint32_t i = 0; i < cache->capacity; i++) /* nobody is at any of them */
             atomic_store(&cache->records[i].intent, 0);
         fc__sweep(cache);
         fc__cold_sweep(cache, false);
         return 0;
     }
-    if (found == SOUND) {
-        fc__log(cache, FC_LEVEL_WARNING, "control in %s is damaged: the cache is made anew",
-                cache->settings.dir);
+    if (found == FC__SOUND) {
+        found = FC__DAMAGED;
         forget(cache);
     }
-    if (!create_allowed && found == ANEW)
-        return fc__fail(error, FC_E_MISS, "there is no cache in %s", cache->settings.dir);
+    if (found == FC__DAMAGED || found == FC__OLDER)
+        fc__log(cache, FC_LEVEL_WARNING, "control in %s is %s: the cache is made anew, empty",
+                cache->settings.dir, found == FC__OLDER ? "of an older version" : "damaged");
     return create(cache, fs, error);
 }
 
-/* One try: 0 attached (lock held shared on `fd`), FC_E_BUSY: again, or an error. */
+/* One try: 0 attached (lock held shared on `fd`), FC_E_BUSY: again, or an error. *found: what
+ * it was that others hold, who may not be attached to it. */
 static int attach_once(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
-                       int fd, fc_error *error) {
+                       int fd, fc__verdict *found, fc_error *error) {
     uint64_t at = fc__lock_offset(FC__LOCK_ATTACH, 0);
-    verdict found;
+    *found = FC__NONE;
     if (!cache->read_only && fc__os_range(fd, FC__EXCLUSIVE, at) == 0) {
         if (!is_current_file(cache, fd))
             return FC_E_BUSY;
@@ -396,17 +426,27 @@ static int attach_once(fc_cache *cache, const fc__filesystem *fs, bool create_al
     }
     if (fc__os_range(fd, FC__SHARED, at) < 0 || !is_current_file(cache, fd))
         return FC_E_BUSY;
-    int status = look(cache, &found, error);
-    if (status)
+    int status = look(cache, found, error);
+    if (status || *found == FC__SOUND)
         return status;
-    if (found == NEWER)
-        return fail_newer(cache, error);
-    return found == SOUND ? 0 : FC_E_BUSY;
+    /* Nobody makes it while this lock is held; who only reads has nothing to wait for. */
+    return cache->read_only || *found == FC__NEWER ? fail_verdict(cache, *found, error)
+                                                   : FC_E_BUSY;
+}
+
+static int fail_attach(const fc_cache *cache, fc__verdict found, fc_error *error) {
+    if (found == FC__OLDER)
+        return fail_verdict(cache, found, error);
+    return fc__fail(error, FC_E_BUSY,
+                    "control in %s is %s: stop them or try again", cache->settings.dir,
+                    found == FC__DAMAGED ? "damaged while others are attached"
+                                         : "being made by others, or looked at");
 }
 
 static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
                           fc_error *error) {
     int64_t end = fc__os_monotonic_ns() + ATTACH_NS;
+    fc__verdict found;
     int flags = cache->read_only ? O_RDONLY : O_RDWR | (create_allowed ? O_CREAT : 0);
     for (;;) {
         int fd = fc__fd_file(cache, cache->dir, "locks", flags, cache->file_mode);
@@ -417,7 +457,7 @@ static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create
             return fail_directory(cache, errno, "open locks in", error);
         if (cache->file_chmod && !cache->read_only)
             fc__os_chmod(fd, cache->file_mode);
-        int status = attach_once(cache, fs, create_allowed, fd, error);
+        int status = attach_once(cache, fs, create_allowed, fd, &found, error);
         if (!status) {
             cache->attached = fc__os_map(fd, FC__PAGE, FC__MAP_NONE);
             if (!cache->attached)
@@ -429,9 +469,7 @@ static int attach_control(fc_cache *cache, const fc__filesystem *fs, bool create
         if (cache->control)
             forget(cache);
         if (fc__os_monotonic_ns() > end)
-            return fc__fail(error, FC_E_BUSY,
-                            "control in %s is being made, or is damaged while others are "
-                            "attached: stop them or try again", cache->settings.dir);
+            return fail_attach(cache, found, error);
         fc__os_sleep_ns(ATTACH_STEP_NS);
     }
 }
@@ -466,8 +504,8 @@ int fc__control_attach(fc_cache *cache, fc_error *error) {
     int status = open_directory(cache, create_allowed, error);
     if (!status)
         status = check_filesystem(cache, &fs, error);
-    if (!status)
-        status = open_frames(cache, create_allowed, error);
+    if (!status) /* what is damaged is made anew by who may write, and frames/ with it */
+        status = open_frames(cache, !cache->read_only, error);
     if (!status)
         status = attach_control(cache, &fs, create_allowed, error);
     if (!status)
@@ -503,4 +541,36 @@ int fc__control_present(fc_cache *cache, fc_error *error) {
     atomic_store(&cache->removed, true);
     return fc__fail(error, FC_E_CLOSED, "the directory %s was removed under this process: "
                     "open the cache again", cache->settings.dir);
+}
+
+/* ---- For who only looks ---- */
+
+static bool is_attached(int dir, uint32_t owner) {
+    int fd = fc__os_open_file(dir, "locks", O_RDONLY, 0, owner, false);
+    bool attached =
+        fd >= 0 && fc__os_range_held(fd, fc__lock_offset(FC__LOCK_ATTACH, 0));
+    if (fd >= 0)
+        fc__os_close(fd);
+    return attached;
+}
+
+int fc__control_inspect(int dir, uint32_t owner, fc__inspection *out) {
+    fc_cache *cache = fc__calloc(1, sizeof *cache);
+    *out = (fc__inspection){0};
+    if (!cache)
+        return FC_E_NOMEM;
+    cache->dir = dir;
+    cache->owner = owner;
+    cache->read_only = true;
+    out->attached = is_attached(dir, owner);
+    int status = look(cache, &out->verdict, NULL);
+    out->version = cache->control_version;
+    if (!status && out->verdict == FC__SOUND) {
+        /* Between the words that one process changes, another sees anything. */
+        if (!out->attached && !fc__control_sound(cache) && !is_attached(dir, owner))
+            out->verdict = FC__DAMAGED;
+        forget(cache);
+    }
+    fc__free(cache);
+    return status;
 }

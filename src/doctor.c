@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
 #include "os.h"
 #include "os_info.h"
 #include "place.h"
@@ -148,6 +149,34 @@ static void check_place(examination *doctor) {
             say(doctor, FC_LEVEL_WARNING, "directory", found.remedy,
                 "%s, so it is refused unless it is opened with FC_RDONLY", found.text);
     }
+}
+
+/* The control, by what an open would make of it. */
+static void check_control(examination *doctor) {
+    fc__inspection found;
+    struct stat info;
+    if (!doctor->exists || doctor->refused || fc__os_stat(doctor->dir, &info) < 0 ||
+        fc__control_inspect(doctor->dir, info.st_uid, &found))
+        return;
+    const char *anew = found.attached
+                           ? "stop the processes that use it, then run: framecache clear"
+                           : "run: framecache clear (it is made anew, empty)";
+    if (found.verdict == FC__NEWER)
+        say(doctor, FC_LEVEL_ERROR, "cache",
+            "upgrade this one, or set FRAMECACHE_DIR to another directory",
+            "in %s is of a newer version of framecache (format %u, this one's is %u): it is "
+            "refused", doctor->place, found.version, FC__CONTROL_VERSION);
+    if (found.verdict == FC__OLDER)
+        say(doctor, found.attached ? FC_LEVEL_ERROR : FC_LEVEL_WARNING, "cache", anew,
+            "in %s is of an older version of framecache (format %u, this one's is %u)%s",
+            doctor->place, found.version, FC__CONTROL_VERSION,
+            found.attached ? ", and in use" : ": the next open makes it anew, empty");
+    if (found.verdict == FC__DAMAGED)
+        say(doctor, FC_LEVEL_ERROR, "cache", anew, "control in %s is damaged%s", doctor->place,
+            found.attached ? ", and in use" : "");
+    if (found.verdict == FC__STALE)
+        say(doctor, FC_LEVEL_INFO, "cache", NULL,
+            "in %s is of an earlier boot: the next open makes it anew, empty", doctor->place);
 }
 
 static void check_permission(examination *doctor) {
@@ -368,6 +397,7 @@ int fc_doctor(const fc_options *options, fc_report_fn report, void *context,
         report_setting(doctor, i);
     if (find_place(doctor)) {
         check_place(doctor);
+        check_control(doctor);
         check_permission(doctor);
         check_filesystem(doctor);
         check_locks(doctor);

@@ -93,6 +93,7 @@ struct fc_cache {
     const void *attached; /* PROT_NONE mapping of `locks`: keeps the attach lock */
     int dir, frames;      /* descriptors that a forked child keeps */
     uint64_t control_inode;
+    uint32_t control_version;
     uint32_t owner; /* of the directory, and so of all that is in it */
     uint32_t file_mode;
     bool file_chmod; /* the umask takes bits away that the mode has */
@@ -181,6 +182,21 @@ int fc__control_attach(fc_cache *cache, fc_error *error);
 void fc__control_detach(fc_cache *cache);
 /* FC_E_CLOSED if the directory or its control file has gone, else 0. */
 int fc__control_present(fc_cache *cache, fc_error *error);
+typedef enum fc__verdict {
+    FC__NONE, /* no control, or one that is not made to its end */
+    FC__SOUND,
+    FC__STALE, /* of an earlier boot */
+    FC__DAMAGED,
+    FC__OLDER,
+    FC__NEWER
+} fc__verdict;
+typedef struct fc__inspection {
+    fc__verdict verdict;
+    uint32_t version; /* of the control; 0: none */
+    bool attached;    /* somebody is, by whom it cannot be made anew */
+} fc__inspection;
+/* What the control in a directory is; for the doctor, who attaches to nothing. */
+int fc__control_inspect(int dir, uint32_t owner, fc__inspection *out);
 /* True if slots, records and sums fit together; only while nobody else is attached. */
 bool fc__control_sound(const fc_cache *cache);
 

@@ -250,6 +250,14 @@ int fc__os_range(int fd, fc__lock_type type, uint64_t offset) {
     return result;
 }
 
+bool fc__os_range_held(int fd, uint64_t offset) {
+    struct flock range = {.l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = (off_t)offset,
+                          .l_len = 1};
+    return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
+
 /* The names first: while the lease is held nobody can open the file, which of a shared column
  * are the readers of another frame. The signal of a broken lease must be one that is ignored
  * by default: SIGIO would end the process. */

@@ -49,6 +49,7 @@ typedef enum fc__lock_type { FC__UNLOCK, FC__SHARED, FC__EXCLUSIVE } fc__lock_ty
 
 int fc__os_lease(int fd, fc__lock_type type);                  /* flock */
 int fc__os_range(int fd, fc__lock_type type, uint64_t offset); /* one byte, OFD */
+bool fc__os_range_held(int fd, uint64_t offset); /* by anyone; takes nothing */
 /* True if the file has one name, this descriptor is the only open one and nobody maps it: a
  * write lease (fcntl F_SETLEASE) is granted, and dropped again. Meanwhile an open with
  * O_NONBLOCK fails with EAGAIN. */

@@ -50,10 +50,18 @@ int report_error(const cmd_request *request, const fc_error *error) {
     return EXIT_FOUND;
 }
 
+static void print_log(void *context, fc_level level, const char *message) {
+    (void)context;
+    if (level <= FC_LEVEL_WARNING)
+        fprintf(stderr, "framecache: %s\n", message);
+}
+
 static fc_cache *open_with(const cmd_request *request, uint32_t flags) {
     fc_cache *cache;
     fc_error error;
     fc_options options = {.size = sizeof options, .flags = flags, .dir = request->dir};
+    if (!(flags & FC_RDONLY) && !request->json)
+        options.log = print_log; /* that it was made anew */
     if (fc_cache_open(&cache, &options, &error) == 0)
         return cache;
     report_error(request, &error);

@@ -497,6 +497,114 @@ static void control_and_locks_that_are_no_files_are_refused(void **state) {
     make_dir("");
 }
 
+/* ---- Caches of other versions, and damaged ones ---- */
+
+static void patch_control(off_t at, const void *bytes, size_t count) {
+    int fd = open(in_base("control"), O_RDWR);
+    assert_int_equal(pwrite(fd, bytes, count, at), count);
+    close(fd);
+}
+
+typedef struct wanted {
+    const char *subject, *part;
+    bool found;
+} wanted;
+
+static int find_part(void *context, const fc_finding *finding) {
+    wanted *w = context;
+    w->found |= strcmp(finding->subject, w->subject) == 0 && strstr(finding->text, w->part) &&
+                finding->remedy && finding->level <= FC_LEVEL_WARNING;
+    return 0;
+}
+
+static void doctor_must_say(const char *part) {
+    fc_options options = options_in(base);
+    wanted w = {"cache", part, false};
+    assert_int_equal(fc_doctor(&options, find_part, &w, NULL), 0);
+    if (!w.found)
+        fail_msg("the doctor does not say '%s'", part);
+}
+
+static void look_must_say(int code, const char *part) {
+    fc_options options = options_in(base);
+    fc_error error = {0};
+    fc_cache *cache;
+    options.flags = FC_RDONLY | FC_NO_CREATE;
+    assert_int_equal(fc_cache_open(&cache, &options, &error), code);
+    assert_non_null(strstr(error.message, part));
+    assert_null(strstr(error.message, "no cache"));
+}
+
+/* As `framecache clear` and `gc` open it. */
+static void must_be_mended_by_who_only_changes(void) {
+    fc_options options = options_in(base);
+    options.flags = FC_NO_CREATE | FC_NO_THREADS;
+    fc_cache *cache = open_with(&options);
+    must_miss(cache, "key", FC_MISS_NEVER);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+    must_take();
+}
+
+static void another_version_is_told_and_an_older_one_is_made_anew(void **state) {
+    uint32_t newer = FC__CONTROL_VERSION + 6, older = FC__CONTROL_VERSION - 1;
+    fc_error error;
+    (void)state;
+    must_take();
+    patch_control(offsetof(fc__control, version), &newer, 4);
+    doctor_must_say("newer");
+    look_must_say(FC_E_VERSION, "newer");
+    assert_int_equal(try_open(base, &error), FC_E_VERSION);
+    assert_int_equal(truncate(in_base("control"), 64), 0); /* it may be of any length */
+    doctor_must_say("newer");
+    look_must_say(FC_E_VERSION, "newer");
+    patch_control(offsetof(fc__control, version), &older, 4);
+    doctor_must_say("older");
+    look_must_say(FC_E_VERSION, "older");
+    must_be_mended_by_who_only_changes();
+}
+
+static void an_older_one_in_use_is_left_alone(void **state) {
+    uint32_t older = FC__CONTROL_VERSION - 1, now = FC__CONTROL_VERSION;
+    fc_error error;
+    (void)state;
+    fc_cache *cache = open_in(base);
+    must_put(cache, "key", 3, 1);
+    patch_control(offsetof(fc__control, version), &older, 4);
+    doctor_must_say("in use");
+    assert_int_equal(try_open(base, &error), FC_E_VERSION);
+    look_must_say(FC_E_VERSION, "stop the processes");
+    patch_control(offsetof(fc__control, version), &now, 4);
+    fc_frame_release(must_get(cache, "key", 3, 1));
+    fc_cache_close(cache);
+}
+
+static void a_damaged_control_is_told_and_mended(void **state) {
+    const struct {
+        off_t at;
+        size_t bytes;
+        bool deep; /* who only reads does not look so far */
+    } damage[] = {{0, 8, false},
+                  {offsetof(fc__control, capacity), 4, false},
+                  {offsetof(fc__control, records_offset), 8, false},
+                  {0, 4096, false},
+                  {(off_t)sizeof(fc__control) + 4096, 2000, true}};
+    char noise[4096];
+    (void)state;
+    memset(noise, 0x5a, sizeof noise);
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        must_take();
+        patch_control(damage[i].at, noise, damage[i].bytes);
+        doctor_must_say("damaged");
+        if (!damage[i].deep)
+            look_must_say(FC_E_CORRUPT, "framecache clear");
+        must_be_mended_by_who_only_changes();
+    }
+    assert_int_equal(truncate(in_base("control"), 100), 0);
+    doctor_must_say("damaged");
+    must_be_mended_by_who_only_changes();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_base, remove_base)
 
 int main(void) {
@@ -517,6 +625,9 @@ int main(void) {
         TEST(creators_at_once_agree),
         TEST(what_is_no_file_hangs_nobody_and_is_not_followed),
         TEST(control_and_locks_that_are_no_files_are_refused),
+        TEST(another_version_is_told_and_an_older_one_is_made_anew),
+        TEST(an_older_one_in_use_is_left_alone),
+        TEST(a_damaged_control_is_told_and_mended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
