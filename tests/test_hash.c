@@ -27,7 +27,7 @@ static digest hash_of(const fc_frame *frame) {
 
 static digest hash_as(fc_frame *frame, const struct ArrowSchema *schema) {
     struct ArrowArray array;
-    digest out;
+    digest out = {0};
     fc_error error;
 
     if (fc_frame_export_array(frame, schema, &array, &error) ||

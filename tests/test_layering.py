@@ -136,3 +136,39 @@ def test_everything_else_sees_the_public_headers_only(path: Path) -> None:
         )
         beside = (path.parent / included).exists()
         assert beside or not inside or included.startswith("framecache/"), included
+
+
+DECLARED_BY = {
+    "stdio.h": "snprintf vsnprintf fprintf fputs fopen fclose",
+    "stdlib.h": "malloc calloc realloc free qsort strtol strtoll strtod getenv",
+    "string.h": "memcpy memmove memset memcmp strlen strcmp strncmp strchr strerror",
+    "unistd.h": "getpid usleep sysconf",
+    "errno.h": "errno",
+}
+STANDING_ALONE = sorted(
+    path
+    for folder in ("src", "frames", "tools", "bench", "examples/c", "python/src", "tests")
+    for path in (ROOT / folder).rglob("*.c")
+)
+
+
+def all_includes_of(path: Path, seen: set[Path]) -> set[str]:
+    """Every header in angle brackets, also through headers of this repository."""
+    found = set(re.findall(r"^\s*#\s*include\s+<([^>]+)>", path.read_text(), re.M))
+    seen.add(path)
+    for included in [*includes_of(path), *found]:
+        for folder in (path.parent, ROOT, ROOT / "src", ROOT / "tests", ROOT / "include"):
+            below = (folder / included).resolve()
+            if below.exists() and below not in seen:
+                found |= all_includes_of(below, seen)
+    return found
+
+
+@pytest.mark.parametrize("path", STANDING_ALONE, ids=name_of)
+def test_standard_functions_are_declared_by_headers_that_are_included(path: Path) -> None:
+    """Not every C library, Python or cmocka brings others along with its headers."""
+    code, included = code_of(path.read_text()), all_includes_of(path, set())
+    for header, names in DECLARED_BY.items():
+        used = re.findall(rf"(?<![\w.>])({'|'.join(names.split())})\b\s*(?=\(|\W)", code)
+        used = [name for name in used if name == "errno" or f"{name}(" in code]
+        assert not used or header in included, f"{header} for {used[0]}"

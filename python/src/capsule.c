@@ -2,8 +2,6 @@
  * consumer has moved them out, and reading the fields of a schema. */
 #include "core.h"
 
-#include <stdio.h>
-
 #define CAPSULE(kind, Struct, capsule_name)                                              \
     static void kind##_destroy(PyObject *capsule) {                                      \
         struct Struct *held = PyCapsule_GetPointer(capsule, capsule_name);               \

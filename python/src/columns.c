@@ -2,8 +2,6 @@
  * of all plain columns at one call; and one column with all there is of it. */
 #include "core.h"
 
-#include <string.h>
-
 /* ---- The schema ---- */
 
 /* The size of metadata in Arrow's encoding: int32 pairs, each int32 size and bytes,

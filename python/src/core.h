@@ -7,7 +7,11 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <errno.h> /* Python.h brings fewer of these with each version */
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <structmember.h>
 
 #include "framecache/framecache.h"

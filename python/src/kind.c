@@ -2,9 +2,6 @@
  * which the stream is given on its way into the library. */
 #include "core.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 static const char key[] = "framecache.kind";
 enum { KEY_BYTES = sizeof key - 1 };
 
