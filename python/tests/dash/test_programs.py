@@ -40,10 +40,10 @@ def say(token=""):
     from dash_tab import Tab
     tab = Tab(app)
     tab.client.set_cookie("framecache_session", "s" * 32)
-    given = {{f"{{n}}.data": tab.get(f"{{n}}.data", {{"button.n_clicks": 1}})
-             for n in ("named", "reused")}}
-    if token:
-        given["named.data"] = token
+    given = {{"named.data": token}} if token else {{}}  # as it is kept now
+    for name in ("named.data", "reused.data"):
+        if name not in given:
+            given[name] = tab.get(name, {{"button.n_clicks": 1}})
     print(tab.get("log.children", given))
     print(given["named.data"])
 
@@ -78,11 +78,12 @@ def test_two_programs_have_values_and_results_of_their_own(
 ) -> None:
     for whose in ("prod", "staging"):
         write(tmp_path / whose, whose, name)
-    said, token = run(tmp_path, "prod/app.py", cache=cache)
+    say = ("-c", "import app, sys; app.say(*sys.argv[1:])")
+    said, token = run(tmp_path / "prod", *say, cache=cache)
     assert said == "prod prod"
-    said, _ = run(tmp_path, "staging/app.py", cache=cache)
+    said, _ = run(tmp_path / "staging", *say, cache=cache)
     assert said == "staging staging"
-    said, _ = run(tmp_path, "prod/app.py", token, cache=cache)  # nor was it replaced
+    said, _ = run(tmp_path / "prod", *say, token, cache=cache)  # nor was it replaced
     assert said == "prod prod"
 
 
