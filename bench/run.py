@@ -58,6 +58,7 @@ CONTESTS = [
     Contest("first get, 10^8 rows", "first_get", ("100000000",), GB),
     Contest("put of one row, new", "put_small", ("new",), GB // 10),
     Contest("put of one row, replacing", "put_small", ("replace",), GB // 10),
+    Contest("put of one row, at capacity", "put_small", ("capacity",), GB),
     Contest("60,000 frames", "many_frames", (), GB // 2),
     Contest("put of 800 MB, fresh", "put_large", ("fresh",), 3 * GB),
     Contest("put of 800 MB, recycled", "put_large", ("recycled",), 4 * GB),

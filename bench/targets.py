@@ -87,6 +87,7 @@ TARGETS: list[Target] = [
     Target("assign/memory", "... and what it adds to the disk", "at most", 1.05),
     Target("put_one_row/new", "put of one row, new key", "at most", 1.8),
     Target("put_one_row/replace", "put of one row, replacing", "at most", 1.2),
+    Target("put_one_row/at_capacity", "put of one row, at capacity", "at most", 2.0),
     Target("60000_frames/warm_get", "60,000 frames: warm get", "at most", 1.3),
     Target("60000_frames/first_get", "60,000 frames: first get", "at most", 1.3),
     Target("60000_frames/first_get_cold", "... of frames not used since they were put"),

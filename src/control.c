@@ -386,6 +386,17 @@ static bool is_current_file(const fc_cache *cache, int fd) {
            here.st_ino == named.st_ino;
 }
 
+/* Nobody is at any of the records. */
+static void start_alone(fc_cache *cache) {
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < cache->capacity; i++) {
+        atomic_store(&cache->records[i].intent, 0);
+        if (fc__status_state(atomic_load(&cache->records[i].status)) != FC__FREE)
+            end = i + 1;
+    }
+    atomic_store(&cache->control->records_end, end);
+}
+
 /* With the lock held exclusively: alone, so all can be looked at, and mended. */
 static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
                         fc_error *error) {
@@ -396,8 +407,7 @@ static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_a
     if (found == FC__NEWER || (found == FC__NONE && !create_allowed))
         return fail_verdict(cache, found, error);
     if (found == FC__SOUND && fc__control_sound(cache)) {
-        for (uint32_t i = 0; i < cache->capacity; i++) /* nobody is at any of them */
-            atomic_store(&cache->records[i].intent, 0);
+        start_alone(cache);
         fc__sweep(cache);
         fc__cold_sweep(cache, false);
         return 0;

@@ -134,6 +134,9 @@ struct fc_cache {
     fc__lock janitor; /* held by the elected one */
     /* Of housekeeping, which a tick and the helper may do at once. */
     _Atomic uint32_t housekeepings;
+    _Atomic int64_t swept_ns; /* by this process, CLOCK_MONOTONIC */
+    _Atomic uint32_t hand;    /* where the next sample of records begins */
+    _Atomic uint32_t free_hints[FC__EVICT_BATCH], free_position; /* record + 1, or 0 */
     _Atomic uint32_t pool_position, pool_rounds; /* rounds since it took a big record */
     _Atomic uint64_t seen_sequence;
 
@@ -212,6 +215,14 @@ const char *fc__key_text(char out[80], fc_bytes key);
 /* ---- index.c ---- */
 
 fc__hash fc__hash_key(const fc_cache *cache, fc_bytes key);
+/* The two buckets, never the same, that may hold a key's word. */
+static inline void fc__index_buckets(const fc_cache *cache, fc__hash hash,
+                                     uint32_t out[2]) {
+    out[0] = (uint32_t)hash.low & cache->bucket_mask;
+    out[1] = (uint32_t)(hash.low >> 32) & cache->bucket_mask;
+    if (out[0] == out[1])
+        out[1] ^= 1;
+}
 /* The key's word and slot, or 0. */
 uint64_t fc__index_find(const fc_cache *cache, fc__hash hash, uint32_t *slot);
 /* True, and the slot, if this word stands in one of the key's buckets. */
@@ -229,9 +240,19 @@ static inline uint64_t fc__slot(const fc_cache *cache, uint32_t slot) {
 
 /* ---- record.c ---- */
 
-/* Takes a free record: FREE -> WRITING under its lock, which stays held. FC_E_BUSY: none. */
+/* Takes a free record: FREE -> WRITING under its lock, which stays held. FC_E_BUSY: none, or
+ * of more than FC__FEW_RECORDS hardly any. */
 int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
                         fc__lock *lock);
+/* The same, and looks at each. */
+int fc__record_search(fc_cache *cache, uint32_t *record, uint32_t *generation,
+                      fc__lock *lock);
+/* This process freed it: where to look first. */
+void fc__record_freed(fc_cache *cache, uint32_t record);
+/* Records from this one on were never taken. */
+uint32_t fc__records_end(const fc_cache *cache);
+/* A walk over so many records is nothing beside the rest of a put; more are sampled. */
+#define FC__FEW_RECORDS 4096u
 /* Counts a use, at most once a coarse tick. */
 void fc__record_use(fc_cache *cache, fc__record *record);
 /* The heat after one use more, from which the policy learns. */
@@ -337,6 +358,8 @@ void fc__drop_damaged(fc_cache *cache, fc__hash hash, uint32_t slot, uint64_t wo
 void fc__reclaim_word(fc_cache *cache, fc__hash hash, uint64_t word);
 /* One pass over all records; returns how many were freed. */
 uint32_t fc__sweep(fc_cache *cache);
+/* The same for a put that needs room: where there are many records, once a second. */
+void fc__sweep_if_due(fc_cache *cache);
 uint32_t fc__expire(fc_cache *cache);
 
 /* ---- files.c: the files of a record in frames/ ---- */
@@ -371,6 +394,7 @@ int fc__pool_take(fc_cache *cache, uint64_t units, bool inlined, uint32_t *recor
                   uint32_t *generation, fc__lock *lock);
 /* Frees pool records until `units` fit the budget, or all. */
 void fc__pool_trim(fc_cache *cache, uint64_t units, bool all);
+void fc__pool_empty(fc_cache *cache); /* but for what has lost its hint */
 void fc__pool_to_limit(fc_cache *cache);
 void fc__pool_left(fc_cache *cache, uint64_t units); /* of a record that was in it */
 bool fc__pool_accepts(fc_cache *cache, uint64_t units);
@@ -405,6 +429,8 @@ void fc__shed(fc_cache *cache, uint64_t units);
 void fc__evict_to_low(fc_cache *cache);
 /* One victim, so that a record or a slot comes free. `hash`: among this key's buckets. */
 bool fc__evict_one(fc_cache *cache, const fc__hash *hash);
+/* Victims for the records that they take: a batch, so that most new keys find one free. */
+bool fc__evict_records(fc_cache *cache);
 
 /* ---- table.c: what this process has mapped ---- */
 

@@ -15,13 +15,6 @@ fc__hash fc__hash_key(const fc_cache *cache, fc_bytes key) {
     return (fc__hash){.low = hash.low64, .high = hash.high64};
 }
 
-static inline void buckets_of(const fc_cache *cache, fc__hash hash, uint32_t out[2]) {
-    out[0] = (uint32_t)hash.low & cache->bucket_mask;
-    out[1] = (uint32_t)(hash.low >> 32) & cache->bucket_mask;
-    if (out[0] == out[1])
-        out[1] ^= 1;
-}
-
 typedef enum match { OTHER, SAME, MOVED } match;
 
 /* Whether the word of a slot stands for this key. The record's hash is stable while the
@@ -43,7 +36,7 @@ static match compare(const fc_cache *cache, uint32_t slot, uint64_t word, fc__ha
 
 uint64_t fc__index_find(const fc_cache *cache, fc__hash hash, uint32_t *slot) {
     uint32_t buckets[2];
-    buckets_of(cache, hash, buckets);
+    fc__index_buckets(cache, hash, buckets);
     __builtin_prefetch((const void *)&cache->slots[buckets[1] * FC__BUCKET_SLOTS]);
     for (int bucket = 0; bucket < 2; bucket++)
         for (uint32_t i = 0; i < FC__BUCKET_SLOTS; i++) {
@@ -66,7 +59,7 @@ uint64_t fc__index_find(const fc_cache *cache, fc__hash hash, uint32_t *slot) {
 
 bool fc__index_holds(const fc_cache *cache, fc__hash hash, uint64_t word, uint32_t *slot) {
     uint32_t buckets[2];
-    buckets_of(cache, hash, buckets);
+    fc__index_buckets(cache, hash, buckets);
     for (int bucket = 0; bucket < 2; bucket++)
         for (uint32_t i = 0; i < FC__BUCKET_SLOTS; i++) {
             uint32_t at = buckets[bucket] * FC__BUCKET_SLOTS + i;
@@ -81,7 +74,7 @@ bool fc__index_holds(const fc_cache *cache, fc__hash hash, uint64_t word, uint32
 /* An empty slot of the emptier bucket; false if there is none. */
 static bool empty_slot(const fc_cache *cache, fc__hash hash, uint32_t *slot) {
     uint32_t buckets[2], best = 0;
-    buckets_of(cache, hash, buckets);
+    fc__index_buckets(cache, hash, buckets);
     for (int bucket = 0; bucket < 2; bucket++) {
         uint32_t empty = 0, last = 0;
         for (uint32_t i = 0; i < FC__BUCKET_SLOTS; i++) {

@@ -162,7 +162,7 @@ typedef struct fc__control {
     _Atomic uint64_t shares[3]; /* what the policy has learnt: bits of doubles */
     _Atomic int64_t followed_ns; /* when `auto` was last looked at, CLOCK_MONOTONIC */
     _Atomic uint32_t asleep; /* a helper sleeps until there are frames */
-    uint32_t reserved_policy;
+    _Atomic uint32_t records_end; /* records from here on were never taken */
 
     _Alignas(64) _Atomic uint32_t hints_big[FC__HINTS_BIG]; /* record + 1, or 0 */
     _Atomic uint32_t hints_small[FC__HINTS_SMALL];

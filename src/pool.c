@@ -75,7 +75,7 @@ static int take(fc_cache *cache, _Atomic uint32_t *place, uint32_t hint,
 static int take_small(fc_cache *cache, uint64_t units, uint32_t *record,
                       uint32_t *generation, fc__lock *lock) {
     uint32_t newest = atomic_load(&cache->control->small_position);
-    for (uint32_t i = 1; i <= 16; i++) {
+    for (uint32_t i = 1; i <= FC__EVICT_BATCH; i++) {
         _Atomic uint32_t *place =
             &cache->control->hints_small[(newest - i) % FC__HINTS_SMALL];
         uint32_t hint = atomic_load(place);
@@ -128,6 +128,11 @@ static void trim_ring(fc_cache *cache, _Atomic uint32_t *ring, uint32_t count,
         free_hinted(cache, atomic_load(&ring[i]));
 }
 
+void fc__pool_empty(fc_cache *cache) {
+    trim_ring(cache, cache->control->hints_big, FC__HINTS_BIG, 0, true);
+    trim_ring(cache, cache->control->hints_small, FC__HINTS_SMALL, 0, true);
+}
+
 void fc__pool_trim(fc_cache *cache, uint64_t units, bool all) {
     if (!all && fc__budget_fits(cache, units))
         return;
@@ -135,7 +140,8 @@ void fc__pool_trim(fc_cache *cache, uint64_t units, bool all) {
     trim_ring(cache, cache->control->hints_small, FC__HINTS_SMALL, units, all);
     if (!all && !atomic_load(&cache->control->pool_units))
         return;
-    for (uint32_t i = 0; i < cache->capacity; i++) { /* those that lost their hint */
+    uint32_t end = all ? cache->capacity : fc__records_end(cache);
+    for (uint32_t i = 0; i < end; i++) { /* those that lost their hint */
         if (!all && fc__budget_fits(cache, units))
             return;
         if (fc__status_state(atomic_load(&cache->records[i].status)) == FC__POOL)

@@ -171,19 +171,28 @@ static int fail_capacity(fc_cache *cache, fc_error *error) {
 
 static int allocate_record(fc__writer *writer, fc_error *error) {
     fc_cache *cache = writer->cache;
+    int status = FC_E_BUSY;
     for (int attempt = 0; attempt < 8; attempt++) {
-        int status = fc__record_allocate(cache, &writer->record, &writer->generation,
-                                         &writer->lock);
+        status = fc__record_allocate(cache, &writer->record, &writer->generation,
+                                     &writer->lock);
         if (status != FC_E_BUSY)
-            return status ? fc__fail_write(cache, errno, "a lock", error) : 0;
+            break;
         if (attempt == 0)
-            fc__pool_trim(cache, 0, true);
+            fc__pool_empty(cache);
         else if (attempt == 1)
-            fc__sweep(cache);
-        else if (!fc__evict_one(cache, NULL))
+            fc__sweep_if_due(cache);
+        else if (!fc__evict_records(cache))
             break;
     }
-    return fail_capacity(cache, error);
+    if (status == FC_E_BUSY) { /* nobody can go: whatever is free or left over, anywhere */
+        fc__pool_trim(cache, 0, true);
+        fc__sweep(cache);
+        status = fc__record_search(cache, &writer->record, &writer->generation,
+                                   &writer->lock);
+    }
+    if (status == FC_E_BUSY)
+        return fail_capacity(cache, error);
+    return status ? fc__fail_write(cache, errno, "a lock", error) : 0;
 }
 
 /* Of the pool; or of a victim that a large put is the reason for. */

@@ -10,7 +10,8 @@
 #include <fcntl.h>
 #include <stddef.h>
 
-#define PIECE FC__LARGE_BYTES /* of a file, that is freed at once */
+#define PIECE    FC__LARGE_BYTES /* of a file, that is freed at once */
+#define SWEEP_NS 1000000000      /* a put does not sweep many records more often */
 
 typedef struct removal {
     fc_cache *cache;
@@ -140,6 +141,7 @@ static void to_free(removal *r) {
     atomic_store(&r->record->segments, 0);
     atomic_store(&r->record->linked, 0);
     set_status(r, FC__FREE);
+    fc__record_freed(r->cache, r->number);
 }
 
 static bool keeps_files(const removal *r) {
@@ -326,6 +328,7 @@ static void settle(fc_cache *cache, uint32_t number) {
 }
 
 uint32_t fc__sweep(fc_cache *cache) {
+    atomic_store(&cache->swept_ns, fc__os_monotonic_ns());
     uint32_t freed = 0;
     uint64_t pool = 0, spilled = 0, spill = atomic_load(&cache->control->spill_units);
     bool zombies = false;
@@ -352,6 +355,12 @@ uint32_t fc__sweep(fc_cache *cache) {
     if (zombies)
         fc__notice(cache);
     return freed;
+}
+
+void fc__sweep_if_due(fc_cache *cache) {
+    int64_t now = fc__os_monotonic_ns(), last = atomic_load(&cache->swept_ns);
+    if (fc__records_end(cache) <= FC__FEW_RECORDS || fc__span(last, now) >= SWEEP_NS)
+        fc__sweep(cache);
 }
 
 uint32_t fc__expire(fc_cache *cache) {

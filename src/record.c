@@ -36,6 +36,8 @@ int64_t fc__now_ns(const fc_cache *cache) {
     return cache->clock_ns ? cache->clock_ns(cache->clock_context) : fc__os_realtime_ns();
 }
 
+#define STRETCH 64u /* of records that is looked through before new ones are taken */
+
 /* FREE -> WRITING. The generation was moved on when the record became free. */
 static bool try_take(fc_cache *cache, uint32_t record, uint32_t *generation,
                      fc__lock *lock, int *status) {
@@ -54,23 +56,83 @@ static bool try_take(fc_cache *cache, uint32_t record, uint32_t *generation,
     return false;
 }
 
+static int take_one(fc_cache *cache, uint32_t candidate, uint32_t *record,
+                    uint32_t *generation, fc__lock *lock) {
+    int status = 0;
+    if (try_take(cache, candidate, generation, lock, &status)) {
+        *record = candidate;
+        return 0;
+    }
+    return status ? status : FC_E_BUSY;
+}
+
+/* What this process freed last. */
+static int take_freed(fc_cache *cache, uint32_t *record, uint32_t *generation,
+                      fc__lock *lock) {
+    uint32_t newest = atomic_load(&cache->free_position);
+    int status = FC_E_BUSY;
+    for (uint32_t i = 1; i <= FC__EVICT_BATCH && status == FC_E_BUSY; i++) {
+        _Atomic uint32_t *place = &cache->free_hints[(newest - i) % FC__EVICT_BATCH];
+        uint32_t hint = atomic_load_explicit(place, memory_order_relaxed);
+        if (hint && atomic_compare_exchange_strong(place, &hint, 0))
+            status = take_one(cache, hint - 1, record, generation, lock);
+    }
+    return status;
+}
+
+void fc__record_freed(fc_cache *cache, uint32_t record) {
+    uint32_t at = atomic_fetch_add(&cache->free_position, 1) % FC__EVICT_BATCH;
+    atomic_store(&cache->free_hints[at], record + 1);
+}
+
+/* Of those that were taken before, a stretch: where that is full, the end moves. So records
+ * stay close together, and who walks over them need not walk over all that there could be. */
+static int take_from(fc_cache *cache, uint32_t end, uint32_t start, uint32_t most,
+                     uint32_t *record, uint32_t *generation, fc__lock *lock) {
+    int status = FC_E_BUSY;
+    for (uint32_t i = 0; i < end && i < most && status == FC_E_BUSY; i++) {
+        uint32_t candidate = (uint32_t)(((uint64_t)start + i) % end);
+        status = take_one(cache, candidate, record, generation, lock);
+        if (i > 8 && (status != FC_E_BUSY || i + 1 == most)) /* begin behind it next time */
+            atomic_store(&cache->control->allocate_hint, candidate + 1);
+    }
+    return status;
+}
+
+/* Before the record is taken: who walks up to the end meets it. */
+static void raise_end(fc_cache *cache, uint32_t end) {
+    uint32_t seen = atomic_load(&cache->control->records_end);
+    while (seen < end && !atomic_compare_exchange_weak(&cache->control->records_end, &seen, end))
+        ;
+}
+
+/* In shared memory, so it may say anything. */
+uint32_t fc__records_end(const fc_cache *cache) {
+    uint32_t end = atomic_load(&cache->control->records_end);
+    return end < cache->capacity ? end : cache->capacity;
+}
+
 int fc__record_allocate(fc_cache *cache, uint32_t *record, uint32_t *generation,
                         fc__lock *lock) {
     uint32_t start = atomic_fetch_add(&cache->control->allocate_hint, 1);
+    uint32_t end = fc__records_end(cache), behind = cache->capacity - end;
     lock->fd = -1;
-    for (uint32_t i = 0; i < cache->capacity; i++) {
-        uint32_t candidate = (start + i) & (cache->capacity - 1);
-        int status = 0;
-        if (try_take(cache, candidate, generation, lock, &status)) {
-            if (i > 8) /* past a full stretch: begin behind it next time */
-                atomic_store(&cache->control->allocate_hint, candidate + 1);
-            *record = candidate;
-            return 0;
-        }
-        if (status && status != FC_E_BUSY)
-            return status;
+    int status = take_freed(cache, record, generation, lock);
+    if (status == FC_E_BUSY)
+        status = take_from(cache, end, start, behind ? STRETCH : FC__FEW_RECORDS, record,
+                           generation, lock);
+    for (uint32_t i = 0; i < behind && status == FC_E_BUSY; i++) {
+        raise_end(cache, end + i + 1);
+        status = take_one(cache, end + i, record, generation, lock);
     }
-    return FC_E_BUSY;
+    return status;
+}
+
+int fc__record_search(fc_cache *cache, uint32_t *record, uint32_t *generation,
+                      fc__lock *lock) {
+    lock->fd = -1;
+    raise_end(cache, cache->capacity);
+    return take_from(cache, cache->capacity, 0, cache->capacity, record, generation, lock);
 }
 
 /* 4 ms, the coarse clock's usual step. With a test's clock a tick is what it says. */

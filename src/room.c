@@ -8,13 +8,18 @@
  * before it evicts what is dearer instead. */
 #define GRACE_NS 10000000
 
+#define SAMPLE 2048u /* live frames, of which a batch is taken */
+#define BLOCK  8u    /* records, side by side in memory */
+
 typedef struct eviction {
     fc_cache *cache;
     const fc__owed *owed; /* that must fit */
     uint64_t goal;        /* used + owed is to come down to this */
     uint64_t big_units;   /* victims above this go only while what is owed does not fit */
     uint64_t spare_units; /* and these, where the next victim is compressed to */
-    uint64_t freed;     /* records */
+    uint64_t freed;       /* records */
+    uint64_t beyond;      /* so many at most for the goal, once what is owed fits */
+    int64_t end_ns;       /* of what brings nothing; 0: no end */
     bool drop;          /* rather than compress: there is no memory to do that in */
     int64_t compress_until_ns; /* a put does not wait longer for that; 0: no end */
     bool leased, busy;  /* met on the way */
@@ -62,19 +67,43 @@ static fc__candidate candidate_of(const fc__judge *judge, const fc__record *reco
         .units = units};
 }
 
-/* The least valuable live frames, least first. */
-static void gather(const fc_cache *cache, fc__victims *victims) {
+static bool offer(const fc_cache *cache, const fc__judge *judge, uint32_t number,
+                  fc__victims *victims) {
+    const fc__record *record = &cache->records[number];
+    uint64_t status = atomic_load_explicit(&record->status, memory_order_relaxed);
+    if (fc__status_state(status) != FC__LIVE)
+        return false;
+    fc__candidate candidate = candidate_of(judge, record, number, status);
+    fc__victims_offer(victims, &candidate);
+    return true;
+}
+
+/* The least valuable live frames, least first: all of them. */
+static void gather_all(const fc_cache *cache, fc__victims *victims) {
     fc__judge judge = fc__judge_now(cache);
     victims->count = 0;
-    for (uint32_t i = 0; i < cache->capacity; i++) {
-        const fc__record *record = &cache->records[i];
-        uint64_t status = atomic_load_explicit(&record->status, memory_order_relaxed);
-        if (fc__status_state(status) != FC__LIVE)
-            continue;
-        fc__candidate candidate = candidate_of(&judge, record, i, status);
-        fc__victims_offer(victims, &candidate);
-    }
+    for (uint32_t i = 0; i < cache->capacity; i++)
+        offer(cache, &judge, i, victims);
     fc__victims_sort(victims);
+}
+
+/* The least valuable of a sample, which are nearly those of all: SAMPLE live frames, from
+ * where the last sample ended. Records that were taken one after the other are not looked at
+ * one after the other, since they are alike: blocks of them, in an order like that of chance.
+ * True if all there are were looked at. */
+static bool gather(fc_cache *cache, fc__victims *victims) {
+    uint32_t end = fc__records_end(cache), mask = ~0u >> __builtin_clz((end / BLOCK) | 1);
+    uint32_t hand = atomic_load(&cache->hand), live = 0, i = 0;
+    fc__judge judge = fc__judge_now(cache);
+    victims->count = 0;
+    for (; i <= mask && live < SAMPLE; i++) {
+        uint32_t first = ((hand + i) * 0x9e3779b1u & mask) * BLOCK; /* odd: each comes once */
+        for (uint32_t j = first; j < first + BLOCK && j < end; j++)
+            live += offer(cache, &judge, j, victims);
+    }
+    atomic_store(&cache->hand, hand + i);
+    fc__victims_sort(victims);
+    return i > mask;
 }
 
 /* What goes moves the policy's clock. */
@@ -145,16 +174,30 @@ static void evict_leased(eviction *e, const fc__candidate *victim) {
     }
 }
 
-static void evict_batch(eviction *e, fc__victims *victims) {
-    uint32_t waited = 0;
-    gather(e->cache, victims);
-    for (size_t i = 0;
-         i < victims->count && !reached(e) && !fc__helper_stopping(e->cache); i++) {
+static bool late(const eviction *e) {
+    return e->end_ns && fc__os_monotonic_ns() >= e->end_ns;
+}
+
+/* A put goes on for those that come after it, but not for long: the janitor does the rest. */
+static bool enough(const eviction *e) {
+    return reached(e) || (fits(e) && (e->freed >= e->beyond || late(e)));
+}
+
+/* Whether so many in a row that could not go are no reason to give up. */
+static bool may_go_on(const eviction *e, uint32_t fruitless) {
+    return !enough(e) && !fc__helper_stopping(e->cache) &&
+           (fruitless < FC__EVICT_BATCH || !late(e));
+}
+
+static void evict_batch(eviction *e, const fc__victims *victims) {
+    uint32_t waited = 0, fruitless = 0;
+    for (size_t i = 0; i < victims->count && may_go_on(e, fruitless); i++) {
         const fc__candidate *victim = &victims->heap[i];
         uint64_t units = owed(e) + e->spare_units;
         if (fc__budget_fits(e->cache, units) && victim->units > e->big_units)
             return; /* beyond the need; what follows is worth more than this one */
         fc__reclaimed result = retire(e, victim);
+        fruitless = result == FC__DONE ? 0 : fruitless + 1;
         if (result == FC__LEASED && (!e->epoch_moved || waited++ < 1))
             evict_leased(e, victim);
         else if (result == FC__LEASED)
@@ -171,16 +214,20 @@ static void evict_until(eviction *e) {
     fc__candidate few[FC__EVICT_BATCH];
     fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
     uint64_t before;
+    bool all;
     do {
         before = e->freed;
+        all = gather(e->cache, &victims);
         evict_batch(e, &victims);
-    } while (!reached(e) && e->freed > before);
-    if (fits(e) || victims.count < FC__EVICT_BATCH)
+    } while (!enough(e) && e->freed > before);
+    if (fits(e) || (all && victims.count < FC__EVICT_BATCH))
         return;
     victims.limit = e->cache->capacity;
     victims.heap = fc__malloc(victims.limit * sizeof *victims.heap);
-    if (victims.heap)
+    if (victims.heap) {
+        gather_all(e->cache, &victims);
         evict_batch(e, &victims);
+    }
     fc__free(victims.heap);
 }
 
@@ -191,6 +238,7 @@ static eviction eviction_for(fc_cache *cache, const fc__owed *owed) {
     return (eviction){.cache = cache,
                       .owed = owed,
                       .goal = units <= low / 2 ? low : budget,
+                      .beyond = UINT64_MAX,
                       .big_units = budget / 64,
                       .spare_units = cache->settings.cold ? budget / 32 : 0};
 }
@@ -224,11 +272,13 @@ int fc__make_room_for(fc_cache *cache, const fc__owed *what, fc__shortage *short
     eviction e = eviction_for(cache, what);
     bool waited = false;
     e.compress_until_ns = owed(&e) ? end : 0;
+    e.end_ns = end;
+    e.beyond = FC__EVICT_BATCH;
     fc__pool_trim(cache, owed(&e), false);
     if (fits(&e))
         return 0;
     fc__table_drop_idle(cache, true);
-    fc__sweep(cache);
+    fc__sweep_if_due(cache);
     for (;;) {
         e.leased = e.busy = false;
         evict_until(&e);
@@ -358,8 +408,8 @@ bool fc__evict_to_reuse(fc_cache *cache, const fc__content *content, uint64_t un
 /* The frames in one key's buckets. */
 static void gather_buckets(const fc_cache *cache, const fc__hash *hash,
                            fc__victims *victims) {
-    uint32_t buckets[2] = {(uint32_t)hash->low & cache->bucket_mask,
-                           (uint32_t)(hash->low >> 32) & cache->bucket_mask};
+    uint32_t buckets[2];
+    fc__index_buckets(cache, *hash, buckets);
     fc__judge judge = fc__judge_now(cache);
     victims->count = 0;
     for (uint32_t i = 0; i < 2 * FC__BUCKET_SLOTS; i++) {
@@ -376,16 +426,28 @@ static void gather_buckets(const fc_cache *cache, const fc__hash *hash,
     fc__victims_sort(victims);
 }
 
-static bool evict_first(fc_cache *cache, const fc__victims *victims) {
-    for (size_t i = 0; i < victims->count; i++)
-        if (evict(cache, &victims->heap[i]) == FC__DONE)
-            return true;
-    return false;
+/* A small victim's file serves the next put of a new key: it is likely to be like it. */
+static bool pools(const fc_cache *cache, const fc__candidate *victim) {
+    return victim->units == 1 && atomic_load(&cache->control->pool_limit_units) > 0;
+}
+
+/* The first gives its record up, for the put that needs one. */
+static bool evict_first(fc_cache *cache, const fc__victims *victims, uint32_t count,
+                        int64_t end_ns) {
+    uint32_t gone = 0;
+    for (size_t i = 0; i < victims->count && gone < count; i++) {
+        fc__reclaim mode = gone && pools(cache, &victims->heap[i]) ? FC__RECLAIM_REUSE
+                                                                   : FC__RECLAIM_EVICT;
+        gone += evict_as(cache, &victims->heap[i], mode) == FC__DONE;
+        if (!gone && i >= FC__EVICT_BATCH && fc__os_monotonic_ns() >= end_ns)
+            break;
+    }
+    return gone > 0;
 }
 
 /* The least valuable may all be leased, so the rest has its turn; and idle mappings of
  * other processes may be all that holds them, so these are asked for and waited for. */
-bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
+static bool evict_some(fc_cache *cache, const fc__hash *hash, uint32_t count) {
     fc__candidate few[FC__EVICT_BATCH];
     fc__victims victims = {.heap = few, .limit = FC__EVICT_BATCH};
     eviction e = eviction_for(cache, &nothing);
@@ -395,12 +457,14 @@ bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
     for (;;) {
         if (hash)
             gather_buckets(cache, hash, &victims);
+        else if (all)
+            gather_all(cache, &victims);
         else
             gather(cache, &victims);
-        done = evict_first(cache, &victims);
+        done = evict_first(cache, &victims, count, end);
         if (done || (e.epoch_moved && fc__os_monotonic_ns() >= end))
             break;
-        if (!e.epoch_moved && !hash &&
+        if (!all && !hash &&
             (all = fc__malloc(cache->capacity * sizeof *all)) != NULL)
             victims = (fc__victims){.heap = all, .limit = cache->capacity};
         else
@@ -409,4 +473,13 @@ bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
     }
     fc__free(all);
     return done;
+}
+
+bool fc__evict_one(fc_cache *cache, const fc__hash *hash) {
+    return evict_some(cache, hash, 1);
+}
+
+bool fc__evict_records(fc_cache *cache) {
+    uint32_t part = cache->capacity / FC__EVICT_BATCH;
+    return evict_some(cache, NULL, part < FC__EVICT_BATCH ? part : FC__EVICT_BATCH);
 }

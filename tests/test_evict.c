@@ -263,6 +263,64 @@ static void full_index_evicts_instead_of_failing(void **state) {
     fc_cache_close(cache);
 }
 
+/* The walk that finds one victim finds a batch, and the puts that follow use it up. */
+static void new_keys_at_capacity_use_up_what_a_batch_left(const char *pool) {
+    fc_options options = options_in(private_dir());
+    char name[16];
+
+    options.capacity = "2048";
+    options.pool = pool;
+    fc_cache *cache = open_with(&options);
+    for (int i = 0; i < 2048; i++) {
+        snprintf(name, sizeof name, "key-%d", i);
+        must_put(cache, name, 1, i);
+    }
+    uint64_t before = stats_of(cache).evicted; /* of keys whose buckets were full, perhaps */
+    for (int i = 0; i < 320; i++) {
+        snprintf(name, sizeof name, "new-%d", i);
+        must_put(cache, name, 1, i);
+        get_and_release(cache, name, 1, i);
+        fc_stats stats = stats_of(cache);
+        assert_in_range(stats.frames, 2048 - 64, 2048);
+        assert_in_range(stats.evicted - before, (uint64_t)i / 2, (uint64_t)i + 64);
+    }
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static void new_keys_at_capacity_use_up_what_a_batch_left_of_records(void **state) {
+    (void)state;
+    new_keys_at_capacity_use_up_what_a_batch_left("0");
+}
+
+static void new_keys_at_capacity_use_up_what_a_batch_left_in_the_pool(void **state) {
+    (void)state;
+    new_keys_at_capacity_use_up_what_a_batch_left("10%");
+}
+
+static void put_of_one_page_evicts_one_batch_and_the_tick_the_rest(void **state) {
+    fc_options options = options_in(private_dir());
+    char name[16];
+    (void)state;
+
+    options.capacity = "8192";
+    options.budget = "16MiB";
+    options.watermarks = "90:30";
+    options.pool = "0";
+    fc_cache *cache = open_with(&options);
+    int i = 0;
+    for (; !stats_of(cache).evicted; i++) {
+        snprintf(name, sizeof name, "key-%d", i);
+        must_put(cache, name, 1, i);
+        assert_in_range(stats_of(cache).evicted, 0, FC__EVICT_BATCH);
+    }
+    assert_true(i > 1000 && stats_of(cache).frames > 1000);
+    assert_int_equal(fc_cache_tick(cache, 0, NULL, NULL), 0);
+    assert_in_range(stats_of(cache).used_bytes, MIB, 16 * MIB * 3 / 10);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(priority_grows_with_cost_and_uses_and_falls_with_size),
@@ -277,6 +335,9 @@ int main(void) {
         cmocka_unit_test(small_puts_evict_in_batches_down_to_the_low_watermark),
         cmocka_unit_test(tick_evicts_from_above_the_high_watermark_to_the_low_one),
         cmocka_unit_test(full_index_evicts_instead_of_failing),
+        cmocka_unit_test(new_keys_at_capacity_use_up_what_a_batch_left_of_records),
+        cmocka_unit_test(new_keys_at_capacity_use_up_what_a_batch_left_in_the_pool),
+        cmocka_unit_test(put_of_one_page_evicts_one_batch_and_the_tick_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

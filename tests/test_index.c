@@ -113,6 +113,54 @@ static void full_buckets_say_so(void **state) {
     fc_cache_close(cache);
 }
 
+/* Keys whose hash names the bucket twice have its neighbour as their second one. */
+static void name_twice(fc_cache *cache, uint32_t bucket, uint32_t *from, char key[16]) {
+    for (;; ++*from) {
+        snprintf(key, 16, "key-%u", *from);
+        fc__hash hash = fc__hash_key(cache, fc_str(key));
+        if (((uint32_t)hash.low & cache->bucket_mask) == bucket &&
+            ((uint32_t)(hash.low >> 32) & cache->bucket_mask) == bucket)
+            break;
+    }
+    ++*from;
+}
+
+/* Fills both buckets, holds what stands in one, and puts another key. */
+static void evicts_from_the_one_that_is_not_held(uint32_t bucket, uint32_t held) {
+    fc_options options = options_in(private_dir());
+    fc_frame *frames[16];
+    uint32_t slots[16], from = 0;
+    char key[16];
+
+    options.capacity = "64";
+    fc_cache *cache = open_with(&options);
+    for (int i = 0; i < 16; i++) {
+        name_twice(cache, bucket, &from, key);
+        must_put(cache, key, 10, i);
+        frames[i] = must_get(cache, key, 10, i);
+        assert_int_not_equal(fc__index_find(cache, fc__hash_key(cache, fc_str(key)), &slots[i]),
+                             0);
+    }
+    for (int i = 0; i < 16; i++)
+        if (slots[i] / FC__BUCKET_SLOTS != held)
+            fc_frame_release(frames[i]);
+    name_twice(cache, bucket, &from, key);
+    must_put(cache, key, 10, 99);
+    get_and_release(cache, key, 10, 99);
+    for (int i = 0; i < 16; i++)
+        if (slots[i] / FC__BUCKET_SLOTS == held)
+            fc_frame_release(frames[i]);
+    fc_cache_close(cache);
+}
+
+static void key_whose_buckets_coincide_evicts_from_both(void **state) {
+    (void)state;
+    for (uint32_t bucket = 0; bucket < 16; bucket += 5) {
+        evicts_from_the_one_that_is_not_held(bucket, bucket);
+        evicts_from_the_one_that_is_not_held(bucket, bucket ^ 1);
+    }
+}
+
 static void all_records_fit_the_index(void **state) {
     fc_options options = options_in(private_dir());
     char name[16];
@@ -240,6 +288,7 @@ int main(void) {
         cmocka_unit_test(publish_of_a_present_key_replaces_in_place),
         cmocka_unit_test(keys_with_one_tag_and_bucket_are_told_apart_by_their_hash),
         cmocka_unit_test(full_buckets_say_so),
+        cmocka_unit_test(key_whose_buckets_coincide_evicts_from_both),
         cmocka_unit_test(all_records_fit_the_index),
         cmocka_unit_test(record_is_given_to_one_at_a_time),
         cmocka_unit_test(locks_exclude_threads_of_one_process),

@@ -233,19 +233,26 @@ static void end(contest *c) {
     free(c->charges);
 }
 
-static void cache_misses_as_often_as_its_policy(void **unused) {
-    static const char *const kinds[] = {"steady", "drift"};
-    (void)unused;
+static void run_both(const char *kind, uint32_t requests, uint32_t keys, uint32_t part) {
+    trace t = make_trace(kind, requests, keys);
+    contest c;
+    begin(&c, t.all_bytes / part, "8192");
+    for (uint32_t i = 0; i < t.count; i++)
+        both(&c, t.requests[i].key, t.requests[i].bytes);
+    end(&c);
+    free(t.requests);
+}
 
-    for (int kind = 0; kind < 2; kind++) {
-        trace t = make_trace(kinds[kind], 20000, 2000);
-        contest c;
-        begin(&c, t.all_bytes / 4, "8192");
-        for (uint32_t i = 0; i < t.count; i++)
-            both(&c, t.requests[i].key, t.requests[i].bytes);
-        end(&c);
-        free(t.requests);
-    }
+static void cache_misses_as_often_as_its_policy(void **unused) {
+    (void)unused;
+    run_both("steady", 20000, 2000, 4);
+    run_both("drift", 20000, 2000, 4);
+}
+
+/* So many that victims are taken from a sample, where the policy alone looks at all. */
+static void cache_of_many_frames_misses_as_often_as_its_policy(void **unused) {
+    (void)unused;
+    run_both("steady", 40000, 10000, 2);
 }
 
 static void cache_misses_as_often_as_its_policy_on_a_given_trace(void **unused) {
@@ -272,6 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_is_nowhere_much_worse_than_gdsf_and_better_in_sum),
         cmocka_unit_test(cache_misses_as_often_as_its_policy),
+        cmocka_unit_test(cache_of_many_frames_misses_as_often_as_its_policy),
         cmocka_unit_test(cache_misses_as_often_as_its_policy_on_a_given_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
