@@ -153,26 +153,24 @@ static void recycled_manifest_is_cut_though_the_segments_grow(void **state) {
 
 /* The pool's ring for large frames may still name a record that has become small since. */
 static void recycled_inline_manifest_is_cut_when_the_frame_has_segments(void **state) {
-    fc_options options = options_in(private_dir());
-    options.capacity = "64";
-    fc_cache *cache = open_with(&options);
-    char key[16];
+    fc_cache *cache = open_in(private_dir());
+    fc_frame *frame;
+    fc_info info = {.size = sizeof info};
     (void)state;
 
-    must_put(cache, "large", 200000, 1);
-    assert_int_equal(fc_delete(cache, fc_str("large"), NULL), 0);
-    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
-    for (int i = 0; i < 63; i++) { /* inline, 16 pages, in each record */
-        snprintf(key, sizeof key, "k-%d", i);
-        must_put(cache, key, 3700, i);
-    }
-    assert_int_equal(fc_cache_clear(cache, NULL, NULL), 0);
-    for (int i = 0; i < 63; i++) {
-        snprintf(key, sizeof key, "k-%d", i);
-        must_put(cache, key, 3700, i);
-        assert_int_equal(fc_delete(cache, fc_str(key), NULL), 0);
-    }
+    must_put(cache, "small", 3700, 1); /* inline, 16 pages */
+    frame = must_get(cache, "small", 3700, 1);
+    assert_int_equal(fc_frame_info(frame, &info, NULL), 0);
+    fc_frame_release(frame);
+    assert_int_equal(fc_delete(cache, fc_str("small"), NULL), 0);
+    assert_int_equal(fc__status_state(cache->records[info.record].status), FC__POOL);
+    atomic_store(&cache->control->hints_big[7], info.record + 1);
     must_put(cache, "more", 4480, 1); /* 18 pages of segments, and a manifest of one */
+    frame = must_get(cache, "more", 4480, 1);
+    uint32_t record = info.record;
+    assert_int_equal(fc_frame_info(frame, &info, NULL), 0);
+    fc_frame_release(frame);
+    assert_int_equal(info.record, record);
     assert_string_equal(faults_of(cache), "");
     fc_cache_close(cache);
 }
