@@ -36,12 +36,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(address: str, server: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def wait_for(address: str, server: subprocess.Popen[bytes], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert server.poll() is None, "the server ended"
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(address, timeout=5).close()
+            urllib.request.urlopen(address, timeout=60).close()
             return
         time.sleep(0.1)
     raise AssertionError(f"nobody answers at {address}")
@@ -83,7 +83,9 @@ def gunicorn(
     address = f"127.0.0.1:{free_port()}"
     command = [
         sys.executable, "-m", "gunicorn", "--chdir", str(folder), "--workers",
-        str(workers), "--bind", address, "--log-level", "warning", *more, application,
+        str(workers), "--bind", address, "--log-level", "warning",
+        "--timeout", "600",  # a worker of a busy machine is slow, not dead
+        *more, application,
     ]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=log, stderr=log
@@ -94,7 +96,7 @@ def gunicorn(
     finally:
         process.terminate()
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=300)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -130,7 +132,7 @@ def page(address: str) -> Iterator[Any]:
     """The page at `address`; what its scripts complained of fails the test."""
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(300_000)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
@@ -144,7 +146,7 @@ class Tab:
     def __init__(self, browser: Any, address: str) -> None:
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000})
         self.page = self.context.new_page()
-        self.page.set_default_timeout(90_000)
+        self.page.set_default_timeout(300_000)
         self.errors: list[str] = []
         self.responses: list[Any] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -28,7 +28,7 @@ def test_a_contest_gives_a_figure_beside_its_target(
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     (figure,) = json.loads(out.read_text())["figures"]
@@ -57,7 +57,7 @@ def test_a_contest_that_fails_fails_the_run(root: Path, tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 1
     assert "FAILED" in done.stdout
@@ -95,7 +95,7 @@ def test_the_page_takes_its_numbers_from_the_results(root: Path, tmp_path: Path)
     subprocess.run(
         [sys.executable, root / "bench/report.py", results, "--page", page],
         check=True,
-        timeout=60,
+        timeout=600,
     )
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text

@@ -15,7 +15,7 @@ measured = pytest.mark.skipif(
 def run(root: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, root / "examples/demo/demo.py", "--out", out, *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False
+        command, capture_output=True, text=True, timeout=600, check=False
     )
 
 

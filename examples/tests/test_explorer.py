@@ -26,7 +26,7 @@ def address(root: Path, environment: dict[str, str]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        server.wait(timeout=300)
     assert not [path for path in made if path.exists()]
 
 

@@ -47,7 +47,7 @@ def running(
     finally:
         server.terminate()  # it ends its workers; what it leaves is killed
         with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=30)
+            server.wait(timeout=300)
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
@@ -71,6 +71,7 @@ def test_workers(how: str, environment: dict[str, str]) -> None:
 def test_flask_under_gunicorn_with_preload(environment: dict[str, str]) -> None:
     port = free_port()
     command = ["gunicorn", "--preload", "--workers", "3", "--bind", f"127.0.0.1:{port}"]
+    command += ["--timeout", "600"]
     with running([*command, "flask_app:app"], environment) as server:
         wait_for(lambda: answers(port))
         computed, here = set(), set()
@@ -118,12 +119,12 @@ def test_streamlit(environment: dict[str, str]) -> None:
     program = (
         "from streamlit.testing.v1 import AppTest\n"
         "import framecache\n"
-        "app = AppTest.from_file('streamlit_app.py', default_timeout=120).run()\n"
+        "app = AppTest.from_file('streamlit_app.py', default_timeout=600).run()\n"
         "assert not app.exception, app.exception\n"
         "assert app.metric[0].value == '25.50', app.metric[0].value\n"
         "app.slider[0].set_value(60).run()\n"
         "assert app.metric[0].value == '29.50', app.metric[0].value\n"
-        "other = AppTest.from_file('streamlit_app.py', default_timeout=120).run()\n"
+        "other = AppTest.from_file('streamlit_app.py', default_timeout=600).run()\n"
         "keys = sorted(framecache.Cache())\n"
         "assert keys == ['flights/100', 'flights/60'], keys\n"
     )
@@ -136,10 +137,10 @@ def test_celery_with_forked_workers(environment: dict[str, str], tmp_path: Path)
     environment["SPOOL"] = str(tmp_path)
     program = (
         "import celery_app as c\n"
-        "key = c.load.delay(1000).get(timeout=120)\n"
+        "key = c.load.delay(1000).get(timeout=600)\n"
         "assert key == 'numbers/1000'\n"
         "jobs = [c.total.delay(key) for _ in range(8)]\n"
-        "found = [job.get(timeout=120) for job in jobs]\n"
+        "found = [job.get(timeout=600) for job in jobs]\n"
         "assert {f['sum'] for f in found} == {499500}\n"
         "with c.cache[key] as frame:\n"
         "    assert frame.rows == 1000\n"

@@ -41,7 +41,7 @@ def compile_c(root: Path, build: Path, code: str, program: Path) -> None:
             program,
         ],
         check=True,
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -60,7 +60,7 @@ def test_the_lines_of_python_put_and_the_lines_of_c_get(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert python.returncode == 0, python.stderr
     assert re.search(r"^UA +4\.5$", python.stdout, re.MULTILINE)
@@ -110,6 +110,6 @@ def test_the_commands_of_the_readme_are_the_tools(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr

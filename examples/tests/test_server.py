@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROWS = 50_000
-WAIT_S = 20
+WAIT_S = 300
 Environment = dict[str, str]
 
 

@@ -31,7 +31,7 @@ def node(*arguments: str, stdin: bytes = b"") -> bytes:
         env=kept,  # without a sanitizer's runtime
         input=stdin,
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

@@ -261,7 +261,7 @@ print("done")
 def test_greenlets_wait_without_stopping_the_hub(directory: str) -> None:
     pytest.importorskip("gevent")
     run = [sys.executable, "-c", GREENLETS, directory]
-    child = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    child = subprocess.run(run, capture_output=True, text=True, timeout=600)
     assert child.stdout == "done\n", child.stderr
 
 

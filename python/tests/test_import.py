@@ -24,7 +24,7 @@ def run(program: str, *options: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
     ).stdout
 
 

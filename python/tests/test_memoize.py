@@ -369,7 +369,7 @@ def test_a_spawned_child_of_a_script_has_the_same_keys(
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     run = [sys.executable, str(script), directory]
-    child = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    child = subprocess.run(run, capture_output=True, text=True, timeout=600)
     assert child.stdout.startswith("[1] {'hits': 1, 'misses': 0"), child.stderr
 
 

@@ -480,5 +480,5 @@ print("fine")
 @versions.needs_pandas_3
 def test_pandas_without_pyarrow(directory: str) -> None:
     run = [sys.executable, "-W", "error", "-c", NO_PYARROW, directory]
-    out = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    out = subprocess.run(run, capture_output=True, text=True, timeout=600)
     assert (out.returncode, out.stdout) == (0, "fine\n"), out.stderr

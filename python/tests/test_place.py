@@ -268,7 +268,7 @@ def test_pages_of_streamlit_have_results_of_their_own(
     (tmp_path / "main.py").write_text(MAIN)
     for title in ("one", "two"):
         (tmp_path / f"{title}.py").write_text(PAGE.format(title=title))
-    app = AppTest.from_file(str(tmp_path / "main.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(tmp_path / "main.py"), default_timeout=600).run()
     assert not app.exception and app.text[0].value == "one"
     app.switch_page("two.py").run()
     assert not app.exception and app.text[0].value == "two"

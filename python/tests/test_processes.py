@@ -215,4 +215,4 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "waiting\n"
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60)[0] == "interrupted\n"
+        assert process.communicate(timeout=600)[0] == "interrupted\n"

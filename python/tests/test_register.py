@@ -234,7 +234,7 @@ def test_a_process_that_does_not_know_the_tag_says_so(directory: str) -> None:
     with framecache.Cache(directory) as cache:
         cache.put("k", Sub({"a": [1, 2]})).release()
     run = [sys.executable, "-c", UNKNOWING, directory]
-    out = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    out = subprocess.run(run, capture_output=True, text=True, timeout=600)
     assert (out.returncode, out.stdout) == (0, "fine\n"), out.stderr
 
 

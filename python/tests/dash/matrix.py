@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parents[2] / "examples/tests"))
 
 import browser  # noqa: E402  of examples/tests
 
-_GUNICORN = "gunicorn matrix_app:server -b 127.0.0.1:{port} --timeout 120"
+_GUNICORN = "gunicorn matrix_app:server -b 127.0.0.1:{port} --timeout 600"
 _UVICORN = "uvicorn matrix_app:server --host 127.0.0.1 --port {port} --log-level warning"
 _HYPERCORN = "hypercorn matrix_app:server -b 127.0.0.1:{port}"
 
@@ -77,7 +77,7 @@ class User:
     def __init__(self, url: str) -> None:
         self.url = url
         self.session = requests.Session()
-        self.session.get(url, timeout=30)
+        self.session.get(url, timeout=300)
 
     def post(self, output: str, component: str, name: str, value: Any) -> Any:
         outputs = [
@@ -94,7 +94,7 @@ class User:
         url = f"{self.url}_dash-update-component?endId=page"
         for attempt in range(3):
             try:
-                return self.session.post(url, json=body, timeout=60)
+                return self.session.post(url, json=body, timeout=300)
             except requests.ConnectionError:  # to the worker that was killed
                 if attempt == 2:
                     raise
@@ -181,12 +181,12 @@ def click_through(url: str) -> None:
 
     with browser.chromium() as started:
         page = started.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(300_000)
         for _ in range(4):
             page.goto(url)
             # Two first requests at once of a worker may find no scripts of Dash's.
             with contextlib.suppress(TimeoutError):
-                page.wait_for_selector("#btn", timeout=15_000)
+                page.wait_for_selector("#btn", timeout=300_000)
                 break
         for clicks in (1, 2):
             page.click("#btn")

@@ -506,7 +506,7 @@ def test_a_worker_restarted_between_callbacks_still_knows_the_value(
     def post(output: str, inputs: dict[str, Any]) -> Any:
         body = tab.body(output, inputs)
         reply = session.post(
-            url + "_dash-update-component?endId=a", json=body, timeout=30
+            url + "_dash-update-component?endId=a", json=body, timeout=300
         )
         assert reply.status_code == 200, reply.text
         return reply.json()["response"]
@@ -520,7 +520,7 @@ def test_a_worker_restarted_between_callbacks_still_knows_the_value(
         try:
             for _ in range(300):
                 try:
-                    session.get(url, timeout=10)
+                    session.get(url, timeout=300)
                     break
                 except requests.ConnectionError:
                     assert worker.poll() is None, (tmp_path / "log").read_text()

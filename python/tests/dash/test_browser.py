@@ -62,7 +62,7 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
             context = chromium.new_context()
             contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(300_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         return page
