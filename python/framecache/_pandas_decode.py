@@ -36,7 +36,8 @@ class Plan:
         self.pandas = pandas  # the version: what has another is made anew
         names, levels = layout.names, self.meta.levels
         self.shown = list(range(len(names)))
-        if levels and all(type(level) is str and level in names for level in levels):
+        found = [type(level) is str and level in names for level in levels]
+        if levels and (all(found) or not self.meta.ours):  # as pyarrow: those there are
             self.shown = [n for n in self.shown if names[n] not in levels]
         self.names = [names[n] for n in self.shown]
         self.labels: Any = None  # the Index of these names, if it can be shared
@@ -67,6 +68,8 @@ def _as_it_is(layout: Layout, meta: _pandas_meta.Meta, position: int) -> Any:
     recorded = meta.columns.get(name, {}).get("numpy_type") or stored
     time = format[:2] == "ts" and len(format) > 4  # in a zone
     if stored is None or stored != recorded or time or meta.extra.get(name):
+        return None
+    if _pandas_meta.zone_of(meta, name) is not None:
         return None
     return None if position in layout.extensions else np.dtype(stored)
 
@@ -120,7 +123,11 @@ class Reader:
         described = self.meta.columns.get(data.name)
         recorded = described["numpy_type"] if described else ""
         extra = self.meta.extra.get(data.name)
-        if not extra and backend is None and recorded in _numpy.FORMATS:
+        zone = _pandas_meta.zone_of(self.meta, data.name) if backend is None else None
+        read = _in_zone(data, zone) if zone is not None else None
+        if read is not None:
+            array, reason = read
+        elif not extra and backend is None and recorded in _numpy.FORMATS:
             array, reason = self._number(position, data, recorded)
         else:
             array, reason = self._any(position, data, recorded, extra or {}, backend)
@@ -161,6 +168,9 @@ class Reader:
             return self._foreign(position, recorded), "it is of an extension type"
         if "arrow" in extra:
             return self._arrow(position, extra["arrow"])
+        theirs = not self.meta.ours and recorded.endswith("[pyarrow]")
+        if theirs and recorded != "string[pyarrow]":  # which is pandas' own
+            return self._foreign(position, recorded), "its dtype is pyarrow's"
         if data.type == "DICTIONARY":
             return self._categorical(position, data, extra)
         if recorded == "object" and self.meta.ours:
@@ -220,7 +230,7 @@ class Reader:
         if recorded and recorded != "object":
             try:
                 dtype = pd.api.types.pandas_dtype(recorded)
-            except TypeError:
+            except (TypeError, NotImplementedError):  # as it has for decimals
                 dtype = None
             if hasattr(dtype, "__from_arrow__"):
                 return dtype.__from_arrow__(arrow)
@@ -293,7 +303,7 @@ class Reader:
         import pandas as pd
 
         recorded, of = extra.get("categories", ""), extra.get("of") or {}
-        if data.dictionary is not None or _numpy.has_nulls(data):
+        if _numpy.has_nulls(data) or (data.dictionary is not None and "arrow" not in of):
             return None
         values: Any
         if of.get("as") == "interval" or "arrow" in of or of.get("objects") == "decimal":
@@ -368,6 +378,22 @@ def _zoned(data: Data) -> Read:
     unit, zone = values.dtype.name[11:-1], data.format[4:]
     dtype = pd.DatetimeTZDtype(unit, zone)
     return pd.array(values.view("i8"), dtype=dtype, copy=False), reason
+
+
+def _in_zone(data: Data, zone: str) -> Read | None:
+    """Times of another zone, or of none, as pyarrow gives them: nanoseconds in `zone`."""
+    import pandas as pd
+
+    if data.type != "TIMESTAMP" or data.format[4:] == zone:
+        return None
+    stored = _numpy.fixed(data)
+    assert stored is not None
+    values, _ = _numpy.with_nulls_marked(data, stored)
+    try:
+        times = pd.DatetimeIndex(values).as_unit("ns").tz_localize("UTC")
+        return times.tz_convert(zone).array, f"it is recorded to be in zone {zone}"
+    except (ValueError, LookupError, TypeError, OSError):  # no such zone, or year
+        return None
 
 
 def _period(data: Data, recorded: str) -> Read | None:

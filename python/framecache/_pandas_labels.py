@@ -254,9 +254,12 @@ def has_pyarrow() -> bool:
 
 
 def with_frequency(level: Any, about: Packed) -> Any:
-    """The frequency again, where the rows of a slice still have it."""
+    """The frequency again, where the rows of a slice still have it.
+
+    Of labels in categories it is the categories' frequency, and not theirs.
+    """
     freq = about.get("freq")
-    if freq is None:
+    if freq is None or level.dtype.kind not in "mM":
         return level
     if "freq_of" in about:  # see `frequency_of`
         if _ends(level) == about["freq_of"]:  # from 3.1 on it is the index's own
@@ -314,7 +317,7 @@ def as_it_was(index: Any, about: Packed) -> Any:
     """With the frequency, or as a range again, so far as its values have it."""
     import pandas as pd
 
-    if "span" in about:
+    if "span" in about and index.dtype.kind == "i":
         span = range(*about["span"])
         same = len(span) == len(index) and list(span) == index.tolist()
         return pd.RangeIndex.from_range(span, name=index.name) if same else index

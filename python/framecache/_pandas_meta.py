@@ -10,6 +10,7 @@ frequency; labels that are no text; names of levels that are none.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -82,15 +83,45 @@ def read(metadata: dict[bytes, bytes]) -> Meta:
         return _NOTHING
 
 
+def zone_of(meta: Meta, field: str) -> str | None:
+    """The time zone that pyarrow gives a column of times, whatever is stored."""
+    column = meta.columns.get(field)
+    if meta.ours or column is None or column.get("pandas_type") != "datetimetz":
+        return None
+    about = column.get("metadata")
+    zone = about.get("timezone") if isinstance(about, dict) else None
+    return zone if isinstance(zone, str) else None
+
+
+def name_of(meta: Meta, field: str) -> Any:
+    """The name of a level that is kept as a column."""
+    name = meta.columns.get(field, {}).get("name")
+    made_up = not meta.ours and name == field and _MADE_UP.fullmatch(field)
+    return None if made_up else name
+
+
+_MADE_UP = re.compile(r"__index_level_\d+__")
+
+
+def _fields(described: dict[str, Any]) -> list[Any]:
+    """What the columns are stored as; old metadata leaves it out, for a level too."""
+    levels = [level for level in described["index_columns"] if type(level) is str]
+    first = len(described["columns"]) - len(levels)
+    fields = []
+    for number, column in enumerate(described["columns"]):
+        field = column.get("field_name") or column.get("name")
+        if not column.get("field_name") and number >= first:
+            field = levels[number - first]
+        fields.append("None" if field is None else field)
+    return fields
+
+
 @lru_cache(maxsize=256)
 def _parse(pandas: bytes, framecache: bytes | None) -> Meta:
     described = json.loads(pandas)
     own = json.loads(framecache) if framecache else {}
     ours = own.get("version") == 1
-    columns = {
-        column.get("field_name") or column.get("name"): column
-        for column in described["columns"]
-    }
+    columns = dict(zip(_fields(described), described["columns"], strict=True))
     for column in columns.values():
         column.setdefault("numpy_type", "")
     labels = described.get("column_indexes") or [{}]

@@ -33,9 +33,12 @@ def _index(reader: Reader, names: list[str]) -> pd.Index[Any] | None:
         positions = {name: number for number, name in enumerate(names)}
         for field in meta.levels:
             position = positions.get(field) if isinstance(field, str) else None
-            if position is None:  # not selected
+            if position is not None:
+                levels.append((position, _level(reader, field, position)))
+            elif meta.ours:  # not selected
                 return None
-            levels.append((position, _level(reader, field, position)))
+        if not levels:
+            return None
         multi = len(levels) > 1 or meta.own.get("multi")
         index = _multi_index(reader, levels) if multi else levels[0][1]
     packed = meta.own.get("names")
@@ -46,7 +49,7 @@ def _index(reader: Reader, names: list[str]) -> pd.Index[Any] | None:
 
 def _multi_index(reader: Reader, levels: list[tuple[int, Any]]) -> pd.MultiIndex:
     fields = [reader.layout.names[position] for position, _ in levels]
-    names = [reader.meta.columns.get(field, {}).get("name") for field in fields]
+    names = [_pandas_meta.name_of(reader.meta, field) for field in fields]
     return multi_index(reader, levels, names)
 
 
@@ -58,11 +61,10 @@ def _level(reader: Reader, field: str, position: int) -> pd.Index[Any] | None:
     if is_stored(extra):
         return None
     array = reader.array(position)
-    described = reader.meta.columns.get(field, {})
+    name = _pandas_meta.name_of(reader.meta, field)
     level = pd.Index(
-        array, dtype=object_or_none(array), name=described.get("name"), copy=False,
-        tupleize_cols=False,
-    )  # fmt: skip
+        array, dtype=object_or_none(array), name=name, copy=False, tupleize_cols=False
+    )
     return with_frequency(level, extra)
 
 
@@ -109,9 +111,9 @@ def _labels(reader: Reader, names: list[str]) -> pd.Index[Any]:
     recorded, label = about.get("numpy_type"), about.get("name")
     if recorded == "int64":
         return _number_labels(names, label, own.get("range"))
-    ours = reader.meta.ours and recorded == "object"
-    key = ("object" if ours else recorded, own.get("storage"))
-    return _text_labels(names, label, *key)
+    if recorded == "object" and not reader.meta.ours:  # pyarrow lets pandas infer
+        recorded = None
+    return _text_labels(names, label, recorded, own.get("storage"))
 
 
 def _text_labels(
