@@ -5,6 +5,7 @@
 #include "plan_write.h"
 #include "status.h"
 
+#define MOST_BYTES  ((uint64_t)1 << 43) /* more than a machine has */
 #define PART_BYTES  (64u << 20) /* what one job copies of a big buffer */
 #define GROUP_BYTES (1u << 20)  /* what one job writes of small buffers */
 #define PLAIN_BYTES (64u << 10) /* pieces this long on average are worth a write each */
@@ -29,6 +30,14 @@ static uint64_t padded(uint64_t bytes) {
 static int too_big(layouter *with) {
     return fc__field_fail(with->plan->root, with->error, FC_E_INVALID,
                           "more than 2^62 bytes in all");
+}
+
+/* Before anything is planned for its pieces, whose number grows with it. */
+static int beyond_any_budget(layouter *with) {
+    return fc__fail(with->error, FC_E_BUDGET,
+                    "a frame of %llu bytes does not fit any budget, of which none may have "
+                    "more than %llu bytes for one frame: put fewer rows",
+                    (unsigned long long)with->total, (unsigned long long)MOST_BYTES);
 }
 
 static int no_memory(layouter *with) {
@@ -60,7 +69,7 @@ static int sum_columns(layouter *with) {
             plan->order_count++;
         }
     }
-    return 0;
+    return with->total > MOST_BYTES ? beyond_any_budget(with) : 0;
 }
 
 static bool owns_segment(const layouter *with, uint32_t column) {

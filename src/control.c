@@ -69,6 +69,12 @@ static int check_filesystem(fc_cache *cache, fc__filesystem *fs, fc_error *error
                         "%s is on %s, where a mapping does not keep its lease or locks do "
                         "not hold: set FRAMECACHE_DIR to a directory on tmpfs (/dev/shm) or "
                         "a local ext4 or xfs", cache->settings.dir, fs->name);
+    if (fs->huge)
+        return fc__fail(error, FC_E_UNSUPPORTED,
+                        "%s is on a tmpfs with huge=always (or the kernel's shmem_enabled is "
+                        "force), which takes 2 MiB for the smallest file, so no budget holds "
+                        "there: mount -o remount,huge=within_size, or set FRAMECACHE_DIR to "
+                        "another directory", cache->settings.dir);
     return 0;
 }
 

@@ -203,6 +203,12 @@ static void check_filesystem(examination *doctor) {
         say(doctor, FC_LEVEL_ERROR, "file system", remedy,
             "%s is %s, where leases do not hold: it is refused", doctor->place,
             doctor->fs.name);
+    else if (doctor->fs.huge)
+        say(doctor, FC_LEVEL_ERROR, "file system",
+            "mount -o remount,huge=within_size, or set FRAMECACHE_DIR to another directory",
+            "%s is on a tmpfs with huge=always (or the kernel's shmem_enabled is force), which "
+            "takes 2 MiB for the smallest file: no budget holds there, so it is refused",
+            doctor->place);
     else if (strcmp(doctor->fs.name, "unknown") == 0)
         say(doctor, FC_LEVEL_WARNING, "file system", remedy,
             "%s is of a type that was never tried", doctor->place);

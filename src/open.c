@@ -118,6 +118,26 @@ void fc_cache_close(fc_cache *cache) {
     fc__cache_unref(cache);
 }
 
+/* Others may be at what has to go: as long as it becomes less, and some tries longer. */
+static void evict_down(fc_cache *cache) {
+    fc__shortage left = {0};
+    uint64_t used = UINT64_MAX;
+    for (int idle = 0; idle < 4 && !fc__budget_fits(cache, 0); idle++) {
+        fc__make_room(cache, 0, &left);
+        if (fc__used_units(cache) < used)
+            idle = 0;
+        used = fc__used_units(cache);
+    }
+    if (!fc__budget_fits(cache, 0))
+        fc__log(cache, FC_LEVEL_WARNING,
+                "%llu bytes are used still, more than the new budget of %llu: %llu in frames "
+                "that are held, %llu in replaced ones. They go when they are released",
+                (unsigned long long)(fc__used_units(cache) * FC__PAGE),
+                (unsigned long long)(atomic_load(&cache->control->budget_units) * FC__PAGE),
+                (unsigned long long)(left.leased_units * FC__PAGE),
+                (unsigned long long)(left.zombie_units * FC__PAGE));
+}
+
 int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error) {
     fc__amount amount;
     uint64_t units;
@@ -132,10 +152,7 @@ int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error) {
     if (status)
         return status;
     fc__budget_apply(cache, units, rule);
-    if (!fc__budget_fits(cache, 0)) {
-        fc__shortage shortage;
-        fc__make_room(cache, 0, &shortage);
-    }
+    evict_down(cache);
     return 0;
 }
 

@@ -105,6 +105,7 @@ typedef struct fc__filesystem {
     const char *name; /* "tmpfs", "ext4", "overlayfs", ...; "unknown" */
     bool refused;     /* by type: leases do not hold there, or not between hosts */
     bool memory;      /* tmpfs */
+    bool huge;        /* it takes 2 MiB for each page of a new file */
     uint64_t size_bytes, free_bytes;
 } fc__filesystem;
 

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Magic numbers of linux/magic.h and the drivers' own headers. */
@@ -31,6 +32,48 @@ static const struct {
     {0x5346414f, "afs", true, false},       {0x858458f6, "ramfs", false, true},
 };
 
+static bool read_text(const char *path, char *text, size_t size);
+
+/* A line of mountinfo: numbers, the device as major:minor, ...; the options of the file system
+ * stand last. */
+static bool is_huge_mount(const char *line, dev_t device) {
+    unsigned major_number, minor_number;
+    const char *options = strstr(line, " - ");
+    return sscanf(line, "%*u %*u %u:%u", &major_number, &minor_number) == 2 &&
+           makedev(major_number, minor_number) == device && options &&
+           strstr(options, "huge=always");
+}
+
+static bool mounted_huge(dev_t device) {
+    char text[16384];
+    size_t held = 0;
+    ssize_t more;
+    bool huge = false;
+    int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && !huge && (more = read(fd, text + held, sizeof text - 1 - held)) > 0) {
+        char *line = text, *end;
+        text[held += (size_t)more] = 0;
+        for (; !huge && (end = strchr(line, '\n')); line = end + 1) {
+            *end = 0;
+            huge = is_huge_mount(line, device);
+        }
+        held -= (size_t)(line - text);
+        memmove(text, line, held);
+    }
+    if (fd >= 0)
+        close(fd);
+    return huge;
+}
+
+static bool takes_huge_pages(int dir) {
+    char text[128] = "";
+    struct stat info;
+    read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled", text, sizeof text);
+    if (strstr(text, "[deny]") || fstat(dir, &info) < 0)
+        return false;
+    return strstr(text, "[force]") || mounted_huge(info.st_dev);
+}
+
 int fc__os_filesystem(int dir, fc__filesystem *out) {
     struct statfs info;
     *out = (fc__filesystem){.name = "unknown"};
@@ -48,6 +91,7 @@ int fc__os_filesystem(int dir, fc__filesystem *out) {
             out->refused = filesystems[i].refused;
             out->memory = filesystems[i].memory;
         }
+    out->huge = strcmp(out->name, "tmpfs") == 0 && takes_huge_pages(dir);
     return 0;
 }
 

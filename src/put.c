@@ -225,13 +225,19 @@ static int take_record(fc__writer *writer, const fc__content *content, uint64_t 
     return 0;
 }
 
-/* A frame of more than half the budget cannot stand beside its old version. */
+/* A frame that cannot stand beside its old version whatever else goes: that goes first, and
+ * is lost if the put fails after this. Any other stays until it is replaced, or has to go as
+ * the least valuable. */
 static void evict_own_old(fc__writer *writer, uint64_t units) {
     fc_cache *cache = writer->cache;
     uint32_t slot;
     uint64_t word = fc__index_find(cache, writer->hash, &slot);
-    if (!word || writer->source || units <= atomic_load(&cache->control->budget_units) / 2 ||
-        fc__budget_fits(cache, units) || writer->options.expect)
+    uint64_t budget = atomic_load(&cache->control->budget_units);
+    if (!word || writer->source || writer->options.expect ||
+        fc__word_record(word) >= cache->capacity)
+        return;
+    uint64_t old = atomic_load(&cache->records[fc__word_record(word)].charged);
+    if (fc__control_units(cache) + old + units <= budget)
         return;
     uint64_t status = fc__status(FC__LIVE, fc__word_generation(word));
     fc__table_drop_key(cache, writer->hash, word);

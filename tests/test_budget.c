@@ -1,6 +1,9 @@
 /* Exact accounting: charge, uncharge, repair; and the budget as programs see it. */
 #include "support_proc.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define ROWS 131072 /* two columns of 1 MiB */
@@ -213,6 +216,89 @@ static void what_is_there_at_attach_counts_and_is_trimmed(void **state) {
     fc_cache_close(cache);
 }
 
+static void not_ours(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+static void array_that_claims_too_many_rows_is_refused_before_it_is_planned(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    const int64_t rows[] = {(int64_t)1 << 62, (int64_t)1 << 57, (int64_t)1 << 48};
+    fc_field field = {"b", "b"};
+    struct ArrowSchema schema;
+    uint64_t byte = 0;
+    const void *buffers[] = {NULL, &byte}, *none[] = {NULL};
+    fc_error error;
+    (void)state;
+
+    assert_int_equal(fc_schema_init(&schema, &field, 1, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        struct ArrowArray column = {.length = rows[i], .n_buffers = 2, .buffers = buffers,
+                                    .release = not_ours};
+        struct ArrowArray *children[] = {&column};
+        struct ArrowArray array = {.length = rows[i], .n_buffers = 1, .buffers = none,
+                                   .n_children = 1, .children = children,
+                                   .release = not_ours};
+        int status = fc_put(cache, fc_str("k"), &schema, &array, NULL, NULL, &error);
+        assert_int_equal(status, FC_E_BUDGET);
+        assert_non_null(strstr(error.message, "rows"));
+    }
+    schema.release(&schema);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+/* It could stand beside its old version, if only others let go of theirs. */
+static void put_of_over_half_the_budget_keeps_the_old_value_if_there_is_room(void **state) {
+    fc_cache *cache = open_in(private_dir());
+    (void)state;
+
+    assert_int_equal(fc_cache_set_budget(cache, "11MiB", NULL), 0);
+    must_put(cache, "k", ROWS, 1);
+    must_put(cache, "other", ROWS, 2);
+    fc_frame *held = must_get(cache, "other", ROWS, 2), *old = must_get(cache, "k", ROWS, 1);
+    assert_int_equal(put_numbers(cache, fc_str("k"), 4 * ROWS, 3, NULL, NULL, NULL),
+                     FC_E_BUDGET);
+    fc_frame_release(old);
+    get_and_release(cache, "k", ROWS, 1);
+    fc_frame_release(held);
+    must_put(cache, "k", 3 * ROWS, 3);
+    get_and_release(cache, "k", 3 * ROWS, 3);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
+static int finds_huge(void *context, const fc_finding *finding) {
+    if (finding->level == FC_LEVEL_ERROR && strstr(finding->text, "huge=always"))
+        *(bool *)context = true;
+    return 0;
+}
+
+static void open_on_huge_pages(void *context) {
+    const char *dir = context;
+    fc_options options = options_in(dir);
+    fc_cache *cache;
+    fc_error error;
+    bool told = false;
+    CHECK(mkdir(dir, 0700) == 0);
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", dir, "tmpfs", 0, "huge=always,mode=700,size=64m"))
+        return; /* not root, or no huge pages */
+    fc_doctor(&options, finds_huge, &told, NULL);
+    int status = fc_cache_open(&cache, &options, &error);
+    CHECK(!told == !status); /* the kernel's shmem_enabled may be deny */
+    if (status) {
+        CHECK(status == FC_E_UNSUPPORTED && strstr(error.message, "within_size"));
+        CHECK(mount("none", dir, NULL, MS_REMOUNT, "huge=within_size") == 0);
+        CHECK(fc_cache_open(&cache, &options, &error) == 0);
+    }
+    fc_cache_close(cache);
+}
+
+static void tmpfs_of_huge_pages_is_refused_with_the_remedy(void **state) {
+    (void)state;
+    must_end(spawn(open_on_huge_pages, (void *)(uintptr_t)private_dir()));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(charge_and_uncharge_move_used_and_the_record_alike),
@@ -225,6 +311,9 @@ int main(void) {
         cmocka_unit_test(squeezed_budget_evicts_at_once_and_for_all),
         cmocka_unit_test(budget_in_percent_is_of_the_file_system),
         cmocka_unit_test(what_is_there_at_attach_counts_and_is_trimmed),
+        cmocka_unit_test(array_that_claims_too_many_rows_is_refused_before_it_is_planned),
+        cmocka_unit_test(put_of_over_half_the_budget_keeps_the_old_value_if_there_is_room),
+        cmocka_unit_test(tmpfs_of_huge_pages_is_refused_with_the_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,8 +188,9 @@ FC_API void fc_cache_close(fc_cache *cache);
 FC_API int fc_cache_tick(fc_cache *cache, uint32_t flags, int64_t *next_ms,
                          fc_error *error);
 
-/* Changes the budget for all processes (text as the setting) and evicts down to it.
- * [waits] */
+/* Changes the budget for all processes (text as the setting) and evicts down to it: it goes
+ * on while that frees anything, and for four times the setting reclaim_wait when others are at
+ * the frames. What is held still goes when it is released; the log says how much. [waits] */
 FC_API int fc_cache_set_budget(fc_cache *cache, const char *budget, fc_error *error);
 
 /* Non-zero from the callback ends the walk with that result, in error->code too. */
