@@ -94,7 +94,7 @@ static bool is_leased(fc_cache *cache, uint32_t number) {
     if (fc__lock_try(cache, FC__LOCK_RECORD, number, &lock))
         return true;
     fc__manifest_name(name, number);
-    int fd = fc__fd_file(cache, cache->frames, name, O_RDONLY, 0);
+    int fd = fc__fd_file(cache, cache->frames, name, O_RDWR, 0);
     bool leased = fd < 0 || fc__os_lease(fd, FC__EXCLUSIVE) < 0;
     if (!leased)
         fc__os_lease(fd, FC__UNLOCK);

@@ -403,6 +403,14 @@ static void start_alone(fc_cache *cache) {
     atomic_store(&cache->control->records_end, end);
 }
 
+/* While alone: two files of the name would be two sets of locks. */
+static int make_writers(fc_cache *cache, fc_error *error) {
+    int fd = fc__fd_file(cache, cache->dir, "writers", O_CREAT | O_RDWR, 0600);
+    int status = fd < 0 ? fail_directory(cache, errno, "open writers in", error) : 0;
+    fc__fd_close(fd);
+    return status;
+}
+
 /* With the lock held exclusively: alone, so all can be looked at, and mended. */
 static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_allowed,
                         fc_error *error) {
@@ -412,6 +420,8 @@ static int attach_alone(fc_cache *cache, const fc__filesystem *fs, bool create_a
         return status;
     if (found == FC__NEWER || (found == FC__NONE && !create_allowed))
         return fail_verdict(cache, found, error);
+    if ((status = make_writers(cache, error)))
+        return status;
     if (found == FC__SOUND && fc__control_sound(cache)) {
         start_alone(cache);
         fc__sweep(cache);

@@ -75,8 +75,9 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
 }
 
 static bool is_leased(fc_cursor *cursor, fc__hash hash, uint64_t word, uint64_t inode) {
-    return fc__table_uses(cursor->cache, hash, word) ||
-           fc__os_is_among(cursor->leased, cursor->leased_count, inode);
+    bool used, own = fc__table_has(cursor->cache, hash, word, &used);
+    size_t leases = fc__os_count_among(cursor->leased, cursor->leased_count, inode);
+    return used || leases > own;
 }
 
 /* The slot's word as it is now; false: none. */

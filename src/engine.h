@@ -443,7 +443,8 @@ void fc__handle_retain(fc__handle *handle);
 void fc__handle_release(fc__handle *handle);
 /* Idle handles: of one key (true if one was in use), of dead frames, or all. */
 bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word);
-bool fc__table_uses(fc_cache *cache, fc__hash hash, uint64_t word); /* idle ones do not */
+/* Has this very frame mapped, and is it in use or idle? */
+bool fc__table_has(fc_cache *cache, fc__hash hash, uint64_t word, bool *used);
 uint32_t fc__table_drop_idle(fc_cache *cache, bool stale_only);
 /* Outside the gate: frees unmapped handles and reclaims what they were the last to hold. */
 void fc__handles_free(fc__handle *list);

@@ -1,4 +1,5 @@
-/* Byte-range locks in the file `locks`: owned by an open file description, so that threads
+/* Byte-range locks in the file `writers`, which only its owner may open: a lock that readers
+ * could take would keep writers out. They are owned by an open file description, so that threads
  * exclude each other too, and released by the kernel however the process ends. The range's
  * offset is three bits of class and sixty of identity, so nothing is created or unlinked.
  * A free list of descriptions saves opening one each time. */
@@ -19,7 +20,7 @@ static int take_description(fc_cache *cache) {
     if (cache->idle_lock_count)
         fd = cache->idle_locks[--cache->idle_lock_count];
     pthread_mutex_unlock(&cache->locks_mutex);
-    return fd >= 0 ? fd : fc__fd_file(cache, cache->dir, "locks", O_RDWR, 0);
+    return fd >= 0 ? fd : fc__fd_file(cache, cache->dir, "writers", O_RDWR, 0);
 }
 
 static void give_description(fc_cache *cache, int fd) {

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -228,15 +227,6 @@ uint32_t fc__os_uid(void) {
     return geteuid();
 }
 
-int fc__os_lease(int fd, fc__lock_type type) {
-    static const int operation[] = {LOCK_UN, LOCK_SH, LOCK_EX};
-    if (type != FC__UNLOCK)
-        TRY(ENOLCK, -1);
-    int result;
-    RETRY(result, flock(fd, operation[type] | LOCK_NB));
-    return result;
-}
-
 int fc__os_range(int fd, fc__lock_type type, uint64_t offset) {
     static const short kind[] = {F_UNLCK, F_RDLCK, F_WRLCK};
     struct flock range = {.l_type = kind[type],
@@ -248,6 +238,10 @@ int fc__os_range(int fd, fc__lock_type type, uint64_t offset) {
     int result;
     RETRY(result, fcntl(fd, F_OFD_SETLK, &range));
     return result;
+}
+
+int fc__os_lease(int fd, fc__lock_type type) {
+    return fc__os_range(fd, type, 0);
 }
 
 bool fc__os_range_held(int fd, uint64_t offset) {

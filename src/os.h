@@ -47,7 +47,9 @@ uint32_t fc__os_uid(void); /* the effective one */
 
 typedef enum fc__lock_type { FC__UNLOCK, FC__SHARED, FC__EXCLUSIVE } fc__lock_type;
 
-int fc__os_lease(int fd, fc__lock_type type);                  /* flock */
+/* Of the first byte: whoever takes it exclusively must have opened the file to write, so a
+ * process that may only read keeps nobody out (with flock() it could). */
+int fc__os_lease(int fd, fc__lock_type type);
 int fc__os_range(int fd, fc__lock_type type, uint64_t offset); /* one byte, OFD */
 bool fc__os_range_held(int fd, uint64_t offset); /* by anyone; takes nothing */
 /* True if the file has one name, this descriptor is the only open one and nobody maps it: a
@@ -128,13 +130,13 @@ extern const char *fc__os_machine_root; /* for tests: in front of /proc and /sys
 uint32_t fc__os_cores(void);
 uint64_t fc__os_descriptors(void); /* open in this process; 0 if not told */
 
-/* Inodes, ascending, on this directory's file system that other processes hold a flock of,
- * as far as /proc/locks tells in this pid namespace; freed by fc__free(). NULL: none, or it
- * cannot be told. A look at the locks that, unlike trying to take them, is in nobody's way. */
+/* Inodes, ascending, on this directory's file system that are leased, each as often as it is,
+ * as far as /proc/locks tells; freed by fc__free(). NULL: none, or it cannot be told. A look at
+ * the locks that, unlike trying to take them, is in nobody's way. */
 uint64_t *fc__os_leased_inodes(int dir, size_t *count);
-bool fc__os_is_among(const uint64_t *inodes, size_t count, uint64_t inode);
+size_t fc__os_count_among(const uint64_t *inodes, size_t count, uint64_t inode);
 
-/* The oracle that everything rests on: a mapping must keep its flock after close().
+/* The oracle that everything rests on: a mapping must keep its lease after close().
  * 0: it does. -1: it does not, or (errno) it could not be tried. `dir` must be writable. */
 int fc__os_lock_selftest(int dir);
 /* Of the file that it makes for a moment, and a kill leaves. */

@@ -264,16 +264,15 @@ double fc__os_memory_pressure(void) {
     return most;
 }
 
-/* "7: FLOCK  ADVISORY  READ 5201 00:1b:3564216 0 EOF" (proc_locks(5)). */
+/* "7: OFDLCK ADVISORY  READ -1 00:1b:3564216 0 0" (proc_locks(5)): whose it is, is not told. */
 static bool parse_lock(const char *line, dev_t device, uint64_t *inode) {
     unsigned major_number, minor_number;
     unsigned long long number;
-    long pid;
-    if (sscanf(line, "%*s FLOCK %*s %*s %ld %x:%x:%llu", &pid, &major_number, &minor_number,
-               &number) != 4)
+    if (sscanf(line, "%*s OFDLCK %*s %*s %*d %x:%x:%llu", &major_number, &minor_number,
+               &number) != 3)
         return false;
     *inode = number;
-    return pid != getpid() && major(device) == major_number &&
+    return major(device) == major_number &&
            minor(device) == minor_number;
 }
 
@@ -309,8 +308,16 @@ uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
     return inodes;
 }
 
-bool fc__os_is_among(const uint64_t *inodes, size_t count, uint64_t inode) {
-    return count && bsearch(&inode, inodes, count, sizeof inode, by_number);
+size_t fc__os_count_among(const uint64_t *inodes, size_t count, uint64_t inode) {
+    const uint64_t *at = count ? bsearch(&inode, inodes, count, sizeof inode, by_number) : NULL;
+    if (!at)
+        return 0;
+    const uint64_t *first = at, *end = at + 1;
+    while (first > inodes && first[-1] == inode)
+        first--;
+    while (end < inodes + count && *end == inode)
+        end++;
+    return (size_t)(end - first);
 }
 
 uint32_t fc__os_cores(void) {

@@ -228,7 +228,7 @@ static bool has_magic(int dir, uint32_t owner) {
     return head.magic == FC__CONTROL_MAGIC;
 }
 
-/* A cache is made in the order frames/, locks, control, and a frame comes when all that is
+/* A cache is made in the order frames/, locks, writers, control, and a frame comes when all that is
  * there. So what a creator leaves that is killed, or whose control was damaged, has `locks`
  * (which is empty) beside `control` or anything in frames/; other programs' folders may be
  * called frames, too. */

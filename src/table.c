@@ -201,14 +201,18 @@ bool fc__table_drop_key(fc_cache *cache, fc__hash hash, uint64_t word) {
     return in_use;
 }
 
-bool fc__table_uses(fc_cache *cache, fc__hash hash, uint64_t word) {
+bool fc__table_has(fc_cache *cache, fc__hash hash, uint64_t word, bool *used) {
     fc__shard *shard = shard_of(cache, hash);
-    bool in_use = false;
+    bool found = false;
+    *used = false;
     lock(shard);
-    for (const fc__handle *h = *bucket_of(shard, hash); h && !in_use; h = h->next)
-        in_use = h->word == word && h->hash.high == hash.high && h->refs;
+    for (const fc__handle *h = *bucket_of(shard, hash); h && !found; h = h->next)
+        if (h->word == word && h->hash.high == hash.high) {
+            found = true;
+            *used = h->refs;
+        }
     unlock(shard);
-    return in_use;
+    return found;
 }
 
 static void collect_idle(fc__shard *shard, bool stale_only, fc__handle **list) {

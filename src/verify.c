@@ -87,7 +87,7 @@ static void visit_cold(void *context, const char *name, uint32_t record, bool sp
 /* ---- Records, each under its lock ---- */
 
 static bool is_leased(fc_cache *cache, const char *name) {
-    int fd = fc__fd_file(cache, cache->frames, name, O_RDONLY, 0);
+    int fd = fc__fd_file(cache, cache->frames, name, O_RDWR, 0);
     bool leased = fd >= 0 && fc__os_lease(fd, FC__EXCLUSIVE) < 0 && errno == EWOULDBLOCK;
     if (fd >= 0 && !leased)
         fc__os_lease(fd, FC__UNLOCK);

@@ -467,9 +467,9 @@ static void a_missing_manifest_is_damage_and_a_held_one_is_not(void **state) {
     name = strstr(path, "/cold/");
     memmove(name + 8, name + 5, strlen(name + 5) + 1);
     memcpy(name, "/frames/", 8);
-    int fd = open(path, O_RDONLY);
+    int fd = open(path, O_RDWR);
     assert_true(fd >= 0);
-    assert_int_equal(flock(fd, LOCK_EX), 0); /* an evictor that is stopped */
+    assert_int_equal(fc__os_lease(fd, FC__EXCLUSIVE), 0); /* an evictor that is stopped */
     assert_int_equal(fc_get(cache, fc_str("k"), 0, &frame, &error), FC_E_MISS);
     close(fd);
     get_and_release(cache, "k", ROWS, 1);

@@ -46,7 +46,7 @@ static void count_open(const char *dir, holdings *h) {
         const char *rest = target + strlen(dir);
         if (!*rest || !strcmp(rest, "/frames"))
             h->directories++;
-        else if (!strcmp(rest, "/locks"))
+        else if (!strcmp(rest, "/locks") || !strcmp(rest, "/writers"))
             h->locks++;
         else
             h->others++;

@@ -5,6 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -605,6 +608,75 @@ static void a_damaged_control_is_told_and_mended(void **state) {
     must_be_mended_by_who_only_changes();
 }
 
+/* ---- A uid that may only read ---- */
+
+/* All that it can lock, it locks: shared and exclusively, by fcntl() and by flock(). */
+static void lock_all(void *context) {
+    static const char *const names[] = {"locks", "writers", "control"};
+    gid_t group = 12345;
+    char path[300];
+    fc_error error;
+    fc_cache *cache;
+    fc_frame *frame;
+    CHECK(setgroups(1, &group) == 0 && setgid(group) == 0 && setuid(12345) == 0);
+    fc_options options = options_in(base);
+    options.flags = FC_RDONLY;
+    CHECK(fc_cache_open(&cache, &options, &error) == 0);
+    CHECK(fc_get(cache, fc_str("key"), 0, &frame, &error) == 0);
+    CHECK(are_numbers(frame, 300, 1));
+    fc_frame_release(frame);
+    for (int i = 0; i < 260; i++) {
+        if (i < 3)
+            snprintf(path, sizeof path, "%s/%s", base, names[i]);
+        else
+            snprintf(path, sizeof path, "%s/frames/%06x", base, i - 3);
+        struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int fd = open(path, O_RDONLY);
+        CHECK(fd >= 0 || i == 1 || i > 2);
+        if (fd < 0)
+            continue;
+        CHECK(fcntl(fd, F_OFD_SETLK, &range) < 0);
+        flock(fd, LOCK_EX | LOCK_NB);
+        range.l_type = F_RDLCK;
+        if (i < 3) /* a shared lease is a reader's right, and keeps the frame */
+            fcntl(fd, F_OFD_SETLK, &range);
+    }
+    raise(SIGSTOP);
+    (void)context;
+}
+
+static void who_may_only_read_stops_no_writer_and_no_reader(void **state) {
+    fc_options options = options_in(base);
+    fc_cache *cache;
+    fc_error error;
+    (void)state;
+    if (chown(base, (uid_t)-1, 12345) < 0)
+        skip();
+    assert_int_equal(chmod(base, 02750), 0);
+    char parent[128];
+    snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(base, '/') - base), base);
+    assert_int_equal(chmod(parent, 0755), 0);
+    cache = open_with(&options);
+    must_put(cache, "key", 300, 1);
+    must_put(cache, "other", 300, 2);
+    pid_t pid = spawn(lock_all, NULL);
+    must_stop(pid);
+    fc__table_drop_idle(cache, false);
+    fc_frame_release(must_get(cache, "key", 300, 1));
+    for (int i = 0; i < 600; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(put_numbers(cache, fc_str(key), 300, i, NULL, NULL, &error), 0);
+    }
+    must_put(cache, "key", 300, 7);
+    fc_frame_release(must_get(cache, "key", 300, 7));
+    assert_int_equal(fc_delete(cache, fc_str("key"), &error), 0);
+    fc_cache_close(cache);
+    cache = open_with(&options);
+    fc_cache_close(cache);
+    kill_and_reap(pid);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_base, remove_base)
 
 int main(void) {
@@ -628,6 +700,7 @@ int main(void) {
         TEST(another_version_is_told_and_an_older_one_is_made_anew),
         TEST(an_older_one_in_use_is_left_alone),
         TEST(a_damaged_control_is_told_and_mended),
+        TEST(who_may_only_read_stops_no_writer_and_no_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
