@@ -131,9 +131,29 @@ static void cut_segments(removal *r) {
     fc__segments_each(r->cache, r->number, 0, fc__record_segments(r->record), cut_segment, r);
 }
 
+/* A process that dies lets go of its locks before it lets go of its pages, and those of a file
+ * that is only unlinked stay until then, charged to nobody. */
+static void empty_segment(void *context, const char *name) {
+    const removal *r = context;
+    struct stat info;
+    int fd = fc__fd_segment(r->cache, name, O_RDWR);
+    if (fd >= 0 && fc__os_stat(fd, &info) == 0 && info.st_nlink == 1)
+        fc__os_truncate(fd, 0);
+    FC__STEP("reclaim-emptied");
+    fc__fd_close(fd);
+}
+
+/* Only with the manifest held exclusively: then no reader maps them. */
+static void empty_segments(removal *r) {
+    if (r->manifest >= 0 && !(atomic_load(&r->record->flags) & FC__RECORD_COLD))
+        fc__segments_each(r->cache, r->number, 0, fc__record_segments(r->record),
+                          empty_segment, r);
+}
+
 static void to_free(removal *r) {
     atomic_store(&r->record->intent, 0); /* of a dead process, if any */
     cut_segments(r);
+    empty_segments(r);
     fc__unlink_files(r->cache, r->number, fc__record_segments(r->record));
     FC__STEP("reclaim-unlinked");
     fc__uncharge(r->cache, r->record, atomic_load(&r->record->charged));

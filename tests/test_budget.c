@@ -1,10 +1,12 @@
 /* Exact accounting: charge, uncharge, repair; and the budget as programs see it. */
 #include "support_proc.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define ROWS 131072 /* two columns of 1 MiB */
 
@@ -267,6 +269,33 @@ static void put_of_over_half_the_budget_keeps_the_old_value_if_there_is_room(voi
     fc_cache_close(cache);
 }
 
+/* As a process has it whose locks have gone, but not yet its pages. */
+static void segment_that_a_dying_process_has_still_keeps_no_pages(void **state) {
+    fc_options options = options_in(private_dir());
+    fc_info info = {.size = sizeof info};
+    struct stat file;
+    char name[24];
+    (void)state;
+
+    options.pool = "0";
+    fc_cache *cache = open_with(&options);
+    must_put(cache, "k", ROWS, 1);
+    fc_frame *frame = must_get(cache, "k", ROWS, 1);
+    assert_int_equal(fc_frame_info(frame, &info, NULL), 0);
+    fc_frame_release(frame);
+    fc__segment_name(name, info.record, 0);
+    int fd = openat(cache->frames, name, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &file) == 0 && file.st_blocks > 0);
+    assert_int_equal(fc_delete(cache, fc_str("k"), NULL), 0);
+    assert_int_equal(fc_cache_tick(cache, FC_TICK_FULL, NULL, NULL), 0);
+    assert_int_equal(fstat(fd, &file), 0);
+    assert_int_equal(file.st_nlink, 0);
+    assert_int_equal(file.st_blocks, 0);
+    close(fd);
+    must_be_clean(cache);
+    fc_cache_close(cache);
+}
+
 static int finds_huge(void *context, const fc_finding *finding) {
     if (finding->level == FC_LEVEL_ERROR && strstr(finding->text, "huge=always"))
         *(bool *)context = true;
@@ -313,6 +342,7 @@ int main(void) {
         cmocka_unit_test(what_is_there_at_attach_counts_and_is_trimmed),
         cmocka_unit_test(array_that_claims_too_many_rows_is_refused_before_it_is_planned),
         cmocka_unit_test(put_of_over_half_the_budget_keeps_the_old_value_if_there_is_room),
+        cmocka_unit_test(segment_that_a_dying_process_has_still_keeps_no_pages),
         cmocka_unit_test(tmpfs_of_huge_pages_is_refused_with_the_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
