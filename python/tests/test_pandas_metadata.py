@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import versions
 from pandas.testing import assert_frame_equal
+
+pytestmark = [
+    versions.needs_pandas_3,
+    pytest.mark.skipif(not versions.PYARROW_20, reason="pyarrow 19 gives something else"),
+]
 
 DAYS = pd.date_range("2020", periods=3)
 ZONED = pd.date_range("2020", periods=3, tz="Asia/Tokyo")
