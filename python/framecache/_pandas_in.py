@@ -433,11 +433,14 @@ def _from_series(series: pd.Series[Any], scan: Scan) -> Table:
         return _from_frame(series.to_frame(), "series", scan)
     try:
         name = pack(series.name)  # labels would make a numpy scalar of a number
-    except TypeError:
-        raise refuse(
-            str(series.name), f"its name, a {type(series.name).__name__}, cannot be kept"
-        ) from None
-    return _from_frame(series.to_frame(), "series", scan, series_name=name)
+        frame = series.to_frame()
+    except (TypeError, ValueError, NotImplementedError):  # pandas has no such label
+        raise _refuse_name(series.name) from None
+    return _from_frame(frame, "series", scan, series_name=name)
+
+
+def _refuse_name(name: Any) -> ColumnTypeError:
+    return refuse(str(name), f"its name, a {type(name).__name__}, cannot be kept")
 
 
 def _check_name(name: Any) -> None:
@@ -457,7 +460,10 @@ def _from_index(index: pd.Index[Any], scan: Scan) -> Table:
     names = [number if n is None else n for number, n in enumerate(index.names)]
     for name in names:
         _check_name(name)
-    labels = _labels(pd.Index(names, tupleize_cols=False))
+    try:
+        labels = _labels(pd.Index(names, tupleize_cols=False))
+    except (ValueError, NotImplementedError):  # pandas has no such label
+        raise _refuse_name(names[0] if len(names) == 1 else names) from None
     for number, level in enumerate(levels_of(index)):
         field = labels.fields[number]
         _add_level(writer, index, number, field, field, level)

@@ -30,10 +30,15 @@ def pack(value: Any) -> Any:
     if type(value) is tuple:
         return {"tuple": [pack(item) for item in value]}
     simple = _simple().get(type(value))
-    if simple is not None and getattr(value, "tzinfo", None) is None:
+    if simple is not None and not _is_placed(value):
         tag, text = simple
         return {tag: text(value)}
     return _pack_pandas(value)
+
+
+def _is_placed(value: Any) -> bool:
+    """A time with a zone or in a repeated hour, which its ISO form does not tell."""
+    return getattr(value, "tzinfo", None) is not None or getattr(value, "fold", 0) != 0
 
 
 @lru_cache(maxsize=1)

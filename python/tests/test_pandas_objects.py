@@ -274,6 +274,35 @@ def test_labels_and_names_of_any_type(cache: framecache.Cache, number: int) -> N
 
 
 @pytest.mark.parametrize(
+    "label",
+    [datetime.datetime(2020, 10, 25, 2, 30, fold=1), datetime.time(2, 30, fold=1)],
+)
+def test_a_label_says_which_of_two_equal_hours_it_is(
+    cache: framecache.Cache, label: Any
+) -> None:
+    labels = pd.Index([label, "z"], dtype=object, name=label)
+    levels = pd.MultiIndex.from_arrays([labels, [1, 2]])
+    for columns in (labels, levels):
+        frame = pd.DataFrame([[1, 2]], columns=columns)
+        back = cache.put("k", frame).to_pandas().columns
+        assert (back.names[0].fold, back.get_level_values(0)[0].fold) == (1, 1)
+    named = pd.DataFrame({"a": [1]}, index=pd.RangeIndex(1, name=label))
+    assert cache.put("k", named).to_pandas().index.name.fold == 1
+    series = pd.Series([1], name=(label, "z"))
+    assert cache.put("k", series).to_value().name[0].fold == 1
+
+
+@pytest.mark.parametrize("name", [np.float16(1.5), np.datetime64(1, "25s")])
+def test_a_name_of_which_pandas_makes_no_label_is_refused(
+    cache: framecache.Cache, name: Any
+) -> None:
+    for named in (pd.Series([1], name=name), pd.Index([1], name=name)):
+        with pytest.raises(framecache.ColumnTypeError, match=type(name).__name__):
+            cache.put("k", named)
+    assert "k" not in cache
+
+
+@pytest.mark.parametrize(
     "attrs",
     [
         {"a": (1, 2)}, {1: "x"}, {"a": NAN, "b": [1]}, {"s": "\ud83d\ude00"},
