@@ -266,7 +266,7 @@ def _add_level(
             encoded = missing_level(field, index, number)
         else:
             about, encoded = frequency_of(index), None
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:
         raise refuse(field, str(error)) from None
     if encoded is None:
         writer.add(label, field, level)

@@ -125,11 +125,30 @@ def _parts(reader: Reader, position: int, values: Any) -> tuple[Any, Any]:
 
     if values is None:
         return _stored(reader, position)
-    one = pd.MultiIndex.from_arrays([_comparable(values)])
+    try:
+        one = pd.MultiIndex.from_arrays([_comparable(values)])
+    except NotImplementedError:  # pyarrow has no dictionaries of the type
+        return _by_objects(values)
     level = one.levels[0]
     if level.dtype != values.dtype:  # pandas infers one of objects, and of dictionaries
         level = level.astype(values.dtype)
     return level, one.codes[0]
+
+
+def _by_objects(values: Any) -> tuple[Any, Any]:
+    """The level and the codes, by what the labels are in Python."""
+    import numpy as np
+    import pandas as pd
+
+    labels = values.astype(object)
+    try:
+        codes, _ = pd.factorize(labels, sort=True)
+    except TypeError:  # lists, of which Python has no hash
+        plain = values.array.__arrow_array__().to_pylist()
+        written = [None if label is None else repr(label) for label in plain]
+        codes, _ = pd.factorize(np.array(written, dtype=object))
+    numbers, first = np.unique(codes, return_index=True)
+    return values.take(first[numbers >= 0]), codes
 
 
 def _comparable(values: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import zoneinfo
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import versions
 from test_pandas_fixtures import must_be
 
 BIG = 2**53 + 1
@@ -230,3 +232,29 @@ def test_metadata_of_the_former_form_is_read(cache: framecache.Cache) -> None:
     index = labels.unpack_index({"levels": levels}, packed)
     assert index.tolist() == [("a", 1), ("b", 2)] and list(index.names) == ["s", None]
     assert np.asarray(index.codes).tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.skipif(not versions.PYARROW_20, reason="decimals of few bits")
+@pytest.mark.parametrize("kind", ["decimal", "list", "long list", "map", "struct"])
+def test_levels_of_which_pyarrow_makes_no_dictionary(
+    cache: framecache.Cache, kind: str
+) -> None:
+    few, long = pa.decimal64(5, 2), list(range(2000))
+    arrays = {
+        "decimal": pa.array([decimal.Decimal("2.20"), decimal.Decimal("1.10")], few),
+        "list": pa.array([[2, None], []]),
+        "long list": pa.array([long, [*long[:1000], 0, *long[1001:]]]),
+        "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int8())),
+        "struct": pa.array([{"a": 2}, {"a": 1}]),
+    }
+    chunks = pa.chunked_array([arrays[kind]])
+    labels = pd.Index(pd.arrays.ArrowExtensionArray(chunks))
+    codes = [[1, -1, 0, 1], [0, 1, 0, 1]]
+    index = pd.MultiIndex(
+        levels=[labels, ["x", "y"]], codes=codes, verify_integrity=False
+    )
+    back = cache.put("k", pd.DataFrame({"a": range(4)}, index=index)).to_pandas().index
+    assert [list(level) for level in back.codes] == codes
+    assert back.levels[0].dtype == labels.dtype
+    level = pa.chunked_array(back.levels[0].array.__arrow_array__())
+    assert level.to_pylist() == chunks.to_pylist()
