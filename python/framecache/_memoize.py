@@ -68,6 +68,10 @@ def _feed_function(hash: Any, function: Any) -> None:
         _feed_function(hash, function.__func__)
         state = function.__self__
     elif (inner := inspect.unwrap(function)) is not function:
+        while function is not inner:  # each decorator by what it does
+            if hasattr(function, "__code__"):
+                _feed_code(hash, function.__code__)
+            function = function.__wrapped__
         return _feed_function(hash, inner)
     elif hasattr(function, "__code__"):
         return _feed_code(hash, function.__code__)

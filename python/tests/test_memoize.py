@@ -555,3 +555,30 @@ def test_counts_under_threads(cache: framecache.Cache) -> None:
     info = f.cache_info()
     assert info["hits"] + info["misses"] == 4000
     assert info["computed"] == len(CALLS) == 10
+
+
+def _negative(function: Any) -> Any:
+    @functools.wraps(function)
+    def negative(x: int) -> Any:
+        return -function(x)
+
+    return negative
+
+
+def _twice(function: Any) -> Any:
+    @functools.wraps(function)
+    def twice(x: int) -> Any:
+        return function(function(x))
+
+    return twice
+
+
+def test_decorated_otherwise_it_is_another_function(cache: framecache.Cache) -> None:
+    def double(x: int) -> int:
+        return 2 * x
+
+    ways = [double, _negative(double), _twice(double), _negative(_twice(double))]
+    assert [cache.memoize(way)(5) for way in ways] == [10, -10, 20, -20]
+    hits = [cache.memoize(way) for way in (_negative(double), functools.cache(double))]
+    assert [way(5) for way in hits] == [-10, 10]
+    assert [way.cache_info()["misses"] for way in hits] == [0, 0]
