@@ -451,6 +451,9 @@ class Frame(_core.Frame):
     def __iter__(self) -> NoReturn:
         raise TypeError(f"a Frame is not iterable; loop over frame.columns. {_AS_ARRAY}")
 
+    def __reversed__(self) -> NoReturn:
+        self.__iter__()  # or Python would take columns by the numbers of rows
+
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
         raise TypeError(f"a Frame is no array. {_AS_ARRAY}")
 

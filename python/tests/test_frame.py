@@ -23,8 +23,9 @@ def test_shape(cache: framecache.Cache) -> None:
         assert frame.shape == (3, 5)
         assert frame.key == "k" and frame.sequence > 0 and frame.nbytes > 0
         assert repr(frame).startswith("Frame('k', rows=3, columns=5")
-        with pytest.raises(TypeError, match="not iterable"):
-            iter(frame)
+        for walk in (iter, reversed):
+            with pytest.raises(TypeError, match="not iterable"):
+                walk(frame)
 
 
 def test_select(cache: framecache.Cache) -> None:
