@@ -145,7 +145,7 @@ def test_ten_graphs_show_what_was_loaded_beside_them(
 
     def fill(rows: int) -> None:
         carriers = "UA B6 EV DL AA MQ US 9E WN VX".split()
-        with sqlite3.connect(database) as connection:
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("drop table if exists flights")
             connection.execute(
                 "create table flights (month int, carrier, dep_delay real)"

@@ -244,7 +244,7 @@ def test_who_waits_too_long_computes_too(cache: framecache.Cache) -> None:
     owner = threading.Thread(target=lambda: cache.get_or_compute("k", slow))
     owner.start()
     until(lambda: cache._flight_begin("k", 0) is None)
-    results = in_threads(10, lambda: cache.get_or_compute("k", quick, timeout=0.1))
+    results = in_threads(10, lambda: cache.get_or_compute("k", quick, timeout=2))
     go.set()
     owner.join()
     assert len(computed) == 1
@@ -256,10 +256,14 @@ def test_who_waits_too_long_computes_too(cache: framecache.Cache) -> None:
 
 
 def crowd_asks(
-    cache: framecache.Cache, compute: Callable[[], Any], count: int, threads: int
+    cache: framecache.Cache,
+    compute: Callable[[], Any],
+    count: int,
+    threads: int,
+    timeout: float = 300,  # who has waited for so long computes too
 ) -> Crowd:
     def work() -> None:
-        assert cache.get_or_compute("k", compute, timeout=0.3).equals(TABLE)
+        assert cache.get_or_compute("k", compute, timeout=timeout).equals(TABLE)
 
     return Crowd(count, work, threads)
 
@@ -296,7 +300,7 @@ def test_a_stopped_owner_costs_one_more_compute(
             time.sleep(0.1)  # another thread may be the one to notice, a little later
         return TABLE
 
-    crowd = crowd_asks(cache, compute, 6, 10).go()
+    crowd = crowd_asks(cache, compute, 6, 10, timeout=3).go()
     until(lambda: len(tally) >= 1)
     stopped = tally.pids[0]
     codes = [ended(pid) for pid in crowd.pids if pid != stopped]
