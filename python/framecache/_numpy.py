@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
-from ._errors import ColumnTypeError
+from ._errors import ColumnTypeError, CorruptError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,9 +143,14 @@ def strings(data: Data, missing: Any = None) -> list[Any]:
     if data.rows == 0:
         return []
     values = data.values if data.values is not None else b""
-    return _core.decode_strings(
-        values, data.offsets, data.validity, data.bit, data.rows, missing
-    )
+    try:
+        return _core.decode_strings(
+            values, data.offsets, data.validity, data.bit, data.rows, missing
+        )
+    except ValueError as error:
+        raise CorruptError(
+            f"column {data.name!r} holds damaged text ({error})"
+        ) from error
 
 
 def objects(values: list[Any]) -> np.ndarray[Any, Any]:

@@ -1,5 +1,6 @@
 """Frame and Column: shape, selection, slices, values; imports and exit."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -174,3 +175,31 @@ def test_interpreter_exits_with_everything_alive(directory: str) -> None:
 def test_get_include_has_the_header() -> None:
     assert framecache.get_include().endswith("include")
     assert framecache.__version__.count(".") == 2
+
+
+@pytest.mark.parametrize("fault", ["offset", "text"])
+def test_rows_of_damaged_text_are_corrupt(cache: framecache.Cache, fault: str) -> None:
+    texts = [f"text number {number}" for number in range(10, 30)]
+    offsets = np.arange(21, dtype="<i8") * len(texts[0])
+    whole = b"".join(text.encode() for text in texts)
+    good, bad = {
+        "offset": (
+            offsets.tobytes(),
+            np.where(offsets == 70, 1 << 40, offsets).tobytes(),
+        ),
+        "text": (
+            whole,
+            whole.replace(b"number 15", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        ),
+    }[fault]
+    with cache.put("k", pa.table({"s": texts})) as frame:
+        assert list(frame["s"]) == texts
+        for file in (pathlib.Path(cache.dir) / "frames").iterdir():
+            with file.open("r+b") as mapped:
+                damaged = mapped.read().replace(good, bad)
+                mapped.seek(0)
+                mapped.write(damaged)
+        assert list(frame["s"][:3]) == texts[:3]
+        with pytest.raises(framecache.CorruptError, match="column 's' holds damaged"):
+            list(frame["s"])
+    cache.delete("k")
