@@ -113,8 +113,8 @@ int main(int argc, char **argv) {
         run_round(&c, round >= 0);
     snprintf(figure, sizeof figure, "first_get/%lld_rows", (long long)c.rows);
     bench_figure(figure, "ns", samples_median(&c.ours), samples_median(&c.bare),
-                 c.large ? "openat, flock, fstat, mmap, close; openat, fstat, mmap, close"
-                         : "openat, flock, fstat, mmap, close");
+                 c.large ? "openat, fcntl, fstat, mmap, close; openat, fstat, mmap, close"
+                         : "openat, fcntl, fstat, mmap, close");
     raw_close(&c.files);
     free(cache_dir);
     free(raw_dir);

@@ -113,8 +113,8 @@ int main(int argc, char **argv) {
     }
     bench_figure(replace ? "put_one_row/replace" : "put_one_row/new", "ns",
                  samples_median(&a), samples_median(&b),
-                 replace ? "the locks, openat, flock, pwrite; the old file's mark"
-                         : "the locks, openat(O_CREAT), flock, pwrite, close");
+                 replace ? "the locks, openat, fcntl, pwrite; the old file's mark"
+                         : "the locks, openat(O_CREAT), fcntl, pwrite, close");
     table_free(&t);
     fc_cache_close(cache);
     raw_close(&r);

@@ -3,7 +3,6 @@
 #include "bench.h"
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +22,16 @@ void raw_close(raw *r) {
     close(r->dir);
 }
 
+/* One byte, for the open file description. */
+static void lock(int file, short type, int64_t at) {
+    struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    bench_must_sys(!fcntl(file, F_OFD_SETLK, &range), "fcntl");
+}
+
+static void range(const raw *r, short type, int64_t at) {
+    lock(r->locks, type, at);
+}
+
 static double map(const raw *r, const char *name, bool lease, void **out,
                   uint64_t *bytes) {
     struct stat status;
@@ -30,7 +39,7 @@ static double map(const raw *r, const char *name, bool lease, void **out,
 
     bench_must_sys(file >= 0, name);
     if (lease)
-        bench_must_sys(!flock(file, LOCK_SH | LOCK_NB), "flock");
+        lock(file, F_RDLCK, 0);
     bench_must_sys(!fstat(file, &status), "fstat");
     *bytes = (uint64_t)status.st_size;
     *out = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, file, 0);
@@ -73,23 +82,18 @@ void raw_make(const raw *r, const char *name, uint64_t bytes) {
     close(file);
 }
 
-static void range(const raw *r, short type, int64_t at) {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
-    bench_must_sys(!fcntl(r->locks, F_OFD_SETLK, &lock), "byte-range lock");
-}
-
 static void put(const raw *r, const char *name, int flags, const void *bytes,
                 uint64_t size) {
     range(r, F_WRLCK, RECORD);
     int file = openat(r->dir, name, flags | O_RDWR | O_CLOEXEC, 0600);
     bench_must_sys(file >= 0, name);
-    bench_must_sys(!flock(file, LOCK_EX | LOCK_NB), "flock");
+    lock(file, F_WRLCK, 0);
     range(r, F_WRLCK, KEY);
     bench_must_sys(pwrite(file, bytes, size, 0) == (ssize_t)size, "pwrite");
-    bench_must_sys(!flock(file, LOCK_SH | LOCK_NB), "flock");
+    lock(file, F_RDLCK, 0);
     range(r, F_UNLCK, KEY);
     range(r, F_UNLCK, RECORD);
-    bench_must_sys(!flock(file, LOCK_UN), "flock");
+    lock(file, F_UNLCK, 0);
     close(file);
 }
 
@@ -105,10 +109,10 @@ void raw_put_replace(const raw *r, const char *name, const char *old, const void
     range(r, F_WRLCK, OLD_RECORD);
     int file = openat(r->dir, old, O_RDWR | O_CLOEXEC);
     bench_must_sys(file >= 0, old);
-    bench_must_sys(!flock(file, LOCK_EX | LOCK_NB), "flock");
+    lock(file, F_WRLCK, 0);
     bench_must_sys(pwrite(file, &dead, sizeof dead, 8) == sizeof dead, "pwrite");
     range(r, F_UNLCK, OLD_RECORD);
-    bench_must_sys(!flock(file, LOCK_UN), "flock");
+    lock(file, F_UNLCK, 0);
     close(file);
 }
 

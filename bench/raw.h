@@ -12,7 +12,7 @@ typedef struct raw {
 void raw_open(raw *r, const char *dir);
 void raw_close(raw *r);
 
-/* A first get: openat, flock (the lease), fstat, mmap, a read of the first word, close;
+/* A first get: openat, fcntl (the lease), fstat, mmap, a read of the first word, close;
  * with a segment its openat, fstat, mmap, read and close too. What is mapped is returned
  * for raw_unmap(). */
 typedef struct raw_frame {
@@ -26,12 +26,12 @@ void raw_unmap(raw_frame *frame);
 /* A file to get: `bytes` long, its first 64 KiB written, the rest a hole. */
 void raw_make(const raw *r, const char *name, uint64_t bytes);
 
-/* A put of a new small frame: record lock, openat(O_CREAT), flock, key lock, one pwrite,
- * flock downgraded, both locks undone, unlock and close. */
+/* A put of a new small frame: record lock, openat(O_CREAT), fcntl, key lock, one pwrite,
+ * fcntl to a shared lease, both locks undone, unlock and close. */
 void raw_put_new(const raw *r, const char *name, const void *bytes, uint64_t size);
 
 /* One that replaces: the same into a file that is there, then what makes the old file
- * reusable: its record lock, openat, flock, the dead mark, unlock, close. */
+ * reusable: its record lock, openat, fcntl, the dead mark, unlock, close. */
 void raw_put_replace(const raw *r, const char *name, const char *old, const void *bytes,
                      uint64_t size);
 

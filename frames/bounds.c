@@ -127,19 +127,6 @@ static int check_dense(const checker *c, const fc__column *column, int64_t first
 
 /* ---- Runs ---- */
 
-static int64_t find_run(const fc_column *ends, int64_t row) {
-    int64_t low = 0, high = ends->rows;
-
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (fc__run_end(ends, middle) > row)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 static int check_runs(const checker *c, const fc__column *column, int64_t first,
                       int64_t rows) {
     const fc_column *ends = column->view.children[0];
@@ -147,7 +134,7 @@ static int check_runs(const checker *c, const fc__column *column, int64_t first,
 
     if (!rows)
         return FC_OK;
-    int64_t run = find_run(ends, first), last = find_run(ends, first + rows - 1);
+    int64_t run = fc__run_at(ends, first), last = fc__run_at(ends, first + rows - 1);
     if (last < run || last >= ends->rows)
         return damaged(c, column, "its run ends do not grow");
     for (int64_t i = run; c->each && i <= last; before = fc__run_end(ends, i++))

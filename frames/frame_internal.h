@@ -106,5 +106,7 @@ int fc__column_slice(fc__column **out, const fc__column *whole, int64_t first,
 
 /* The end of run `index` of a column of run ends (16, 32 or 64 bits). */
 int64_t fc__run_end(const fc_column *ends, int64_t index);
+/* The run that `row` lies in; the number of runs if in none. */
+int64_t fc__run_at(const fc_column *ends, int64_t row);
 
 #endif

@@ -21,8 +21,7 @@ int64_t fc__run_end(const fc_column *ends, int64_t index) {
     return fc__integer_at(ends->values, ends->width, true, index);
 }
 
-/* The run that `row` lies in; the number of runs if in none. */
-static int64_t find_run(const fc_column *ends, int64_t row) {
+int64_t fc__run_at(const fc_column *ends, int64_t row) {
     int64_t low = 0, high = ends->rows;
 
     while (low < high) {
@@ -108,8 +107,8 @@ static void slice_runs(slicer *s, fc__column *out, const fc__column *whole, int6
                        int64_t rows) {
     const fc__column *ends = fc__child(whole, 0);
     const fc_column **links = take(s, 2 * sizeof *links);
-    int64_t run = rows ? find_run(&ends->view, first) : 0;
-    int64_t last = rows ? find_run(&ends->view, first + rows - 1) : -1;
+    int64_t run = rows ? fc__run_at(&ends->view, first) : 0;
+    int64_t last = rows ? fc__run_at(&ends->view, first + rows - 1) : -1;
 
     /* Ends that go backward may say anything, but no run beyond the last. */
     if (last >= ends->view.rows)

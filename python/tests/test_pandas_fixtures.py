@@ -121,6 +121,7 @@ def counts() -> Any:
 
 
 def goes_through(cache: framecache.Cache, value: Any, counts: Counter[str]) -> None:
+    """As a table of its own, and within a value."""
     try:
         frame = cache.put("key", value)
     except framecache.ColumnTypeError as error:
@@ -129,6 +130,8 @@ def goes_through(cache: framecache.Cache, value: Any, counts: Counter[str]) -> N
         return
     with frame:
         must_be(frame.to_value(), value)
+    cache.put_value("key", {"a": [value]})
+    must_be(cache.get_value("key")["a"][0], value)
     counts["equal"] += 1
 
 

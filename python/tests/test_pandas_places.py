@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 import versions
 from dateutil import tz
-from test_pandas_fixtures import must_be, must_be_index
+from test_pandas_fixtures import goes_through, must_be, must_be_index
 
 # What pandas raises for what it does not make; pandas 2 the AttributeError.
 UNMADE = (ValueError, TypeError, LookupError, AssertionError, AttributeError)
@@ -141,21 +141,6 @@ def counts() -> Any:
     yield counts
     came, refused, unmade = (counts[of] for of in ("equal", "refused", "unmade"))
     print(f"\nlabels in their places: {came} equal, {refused} refused, {unmade} not made")
-
-
-def goes_through(cache: framecache.Cache, value: Any, counts: Counter[str]) -> None:
-    """As a table of its own, and within a value."""
-    try:
-        frame = cache.put("key", value)
-    except framecache.ColumnTypeError as error:
-        assert str(error)
-        counts["refused"] += 1
-        return
-    with frame:
-        must_be(frame.to_value(), value)
-    cache.put_value("key", {"a": [value]})
-    must_be(cache.get_value("key")["a"][0], value)
-    counts["equal"] += 1
 
 
 @pytest.mark.parametrize("kind", LABELS)
