@@ -16,7 +16,7 @@ from framecache.testing import (
 
 sys.path.insert(0, os.path.dirname(__file__))  # samples.py and the like, for the tests
 
-from crowd import Tally
+from crowd import Tally, held
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ def cache(directory: str) -> Iterator[framecache.Cache]:
             return
         if leases(cache):
             gc.collect()  # what a failed call's traceback held
-        assert leases(cache) == []
+        assert held(cache) == []
         assert [f for f in cache.verify(data=True) if f["level"] != "info"] == []

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import framecache
+from framecache.testing import leases
+
 
 def forked(work: Callable[[], None]) -> int:
     """A child that does `work` and exits; 0 only if nothing was raised."""
@@ -106,6 +109,15 @@ def until(condition: Callable[[], object]) -> None:
     """Waits for what will be; pytest's own limit ends a test where it is not."""
     while not condition():
         time.sleep(0.002)
+
+
+def held(cache: framecache.Cache) -> list[str]:
+    """The keys whose frames are held, and stay so: the library itself holds a frame while
+    it compresses it, beside the program."""
+    end = time.monotonic() + 10
+    while (keys := leases(cache)) and time.monotonic() < end:
+        time.sleep(0.005)
+    return keys
 
 
 def die() -> None:

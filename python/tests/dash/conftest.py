@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dash._callback
 import framecache.dash
 import pytest
+from crowd import held
 
 sys.path.insert(0, os.path.dirname(__file__))  # dash_tab.py, for the tests
 
@@ -32,5 +33,5 @@ def cache(directory: str) -> Iterator[framecache.Cache]:
     with framecache.Cache(directory) as cache:
         yield cache
         gc.collect()
-        assert [info["key"] for info in cache.infos() if info["leased"]] == []
+        assert held(cache) == []
         assert [f for f in cache.verify(data=True) if f["level"] != "info"] == []
