@@ -19,6 +19,8 @@ from dash._callback_context import context_value
 from dash._utils import AttributeDict
 from dash.exceptions import PreventUpdate
 
+from .. import _flight
+from .._frame import Frame
 from . import _store
 from ._backing import NOTE
 from ._call import Call
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ._bind import Bound
 
 _AGAIN = "dash/again/"
+_MOMENT = _flight.policy(0.25, 0, (), None)
 _LONGEST_NOTE = 64 << 10  # an upload's bytes are no arguments to keep
 _CONTEXT = (
     "inputs_list", "states_list", "outputs_list", "input_values", "state_values",
@@ -52,6 +55,16 @@ def note(call: Call, identity: str, args: Any, kwargs: Any) -> None:
             call.store.cache.put_value(NOTE + key.hex(), text)
 
 
+class _Once(_flight.Call):
+    """Its result tells who waited that the value is there. With a cost of its own it
+    would be refreshed before its moment is over: the callback ran beside the request."""
+
+    __slots__ = ()
+
+    def store(self, value: Any, cost: float) -> Frame:
+        return super().store(value, 0.0)
+
+
 def again(call: Call, token: str, component: object, miss: StoreMiss) -> Any:
     """The value of a token, made again; raises `miss` where that cannot be."""
     if miss.reason in ("forged", "other host"):
@@ -71,13 +84,12 @@ def again(call: Call, token: str, component: object, miss: StoreMiss) -> Any:
             found.backing.put(found.token.key, value.value, value.ttl)
         return True
 
-    # Its own result is kept for a moment only: that the value is there tells who waited.
-    store.cache.get_or_compute(_AGAIN + name, make, ttl=0.25)
+    _flight.run(_Once(store.cache, _AGAIN + name, _MOMENT), make)
     try:
         return store.fetch(token, call.session, component)
     except StoreMiss:  # made by another a moment ago, and gone since
         store.cache.delete(_AGAIN + name)
-    store.cache.get_or_compute(_AGAIN + name, make, ttl=0.25)
+    _flight.run(_Once(store.cache, _AGAIN + name, _MOMENT), make)
     return store.fetch(token, call.session, component)
 
 

@@ -1,5 +1,6 @@
 """What the browser may send that is not what the server gave: never another's value."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -288,7 +289,7 @@ def test_on_miss_none() -> None:
     assert show(tab, token[:-1]) == "NoneType"
 
 
-def recomputing(cache: framecache.Cache) -> tuple[Tab, list[Any]]:
+def recomputing(cache: framecache.Cache, takes: float = 0.0) -> tuple[Tab, list[Any]]:
     """Two callbacks in a row, and which of them ran."""
     app = Dash("app", suppress_callback_exceptions=True)
     framecache.dash.init(app, cache, on_miss="recompute")
@@ -303,6 +304,7 @@ def recomputing(cache: framecache.Cache) -> tuple[Tab, list[Any]]:
     )
     async def first(clicks: int) -> Any:
         ran.append(("first", clicks, dash.ctx.triggered_id))
+        await asyncio.sleep(takes)
         return {"frames": [Serverside(pd.DataFrame({"n": [clicks] * clicks}))]}, "plain"
 
     @app.callback(Output("c", "data"), Input("a", "data"))
@@ -333,6 +335,18 @@ def test_on_miss_recompute_runs_what_made_the_value_with_its_arguments(
     cache.delete_prefix("dash/value/")  # gone again before a moment is over
     assert tab.get("out.children", {"c.data": token}) == 49
     assert len(ran) == 6
+
+
+def test_on_miss_recompute_runs_a_slow_callback_once_for_each_time_it_is_gone(
+    cache: framecache.Cache,
+) -> None:
+    tab, ran = recomputing(cache, takes=0.5)
+    data = tab.fire("..a.data...b.data..", {"btn.n_clicks": 2})["response"]["a"]["data"]
+    token = tab.get("c.data", {"a.data": data})
+    for gone in range(1, 6):
+        cache.delete_prefix("dash/value/")
+        assert tab.get("out.children", {"c.data": token}) == 4
+        assert len(ran) == 2 + 2 * gone
 
 
 def test_a_frame_that_the_browser_asks_for_is_made_again_too(
