@@ -281,17 +281,16 @@ static int by_number(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
+static uint64_t *scan_locks(dev_t device, size_t *count) {
     uint64_t *inodes = NULL, inode;
     size_t room = 0;
     char line[256];
-    struct stat info;
     *count = 0;
-    FILE *locks = fstat(dir, &info) == 0 ? fopen("/proc/locks", "re") : NULL;
+    FILE *locks = fopen("/proc/locks", "re");
     if (!locks)
         return NULL;
     while (fgets(line, sizeof line, locks)) {
-        if (!parse_lock(line, info.st_dev, &inode))
+        if (!parse_lock(line, device, &inode))
             continue;
         if (*count == room) {
             room = room ? 2 * room : 64;
@@ -305,6 +304,38 @@ uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
     fclose(locks);
     if (inodes)
         qsort(inodes, *count, sizeof *inodes, by_number);
+    return inodes;
+}
+
+/* Of the first, ascending, what the second has too, each as often; how many these are. */
+static size_t common(uint64_t *one, size_t count, const uint64_t *other, size_t others) {
+    size_t kept = 0;
+    for (size_t i = 0, j = 0; i < count && j < others;) {
+        if (one[i] == other[j]) {
+            one[kept++] = one[i++];
+            j++;
+        } else if (one[i] < other[j])
+            i++;
+        else
+            j++;
+    }
+    return kept;
+}
+
+/* The kernel gives the list a page at a time. A lock that anybody takes or drops between two
+ * pages moves the rest, and one may be told twice: what counts is told by each of three. */
+uint64_t *fc__os_leased_inodes(int dir, size_t *count) {
+    struct stat info;
+    *count = 0;
+    if (fstat(dir, &info) < 0)
+        return NULL;
+    uint64_t *inodes = scan_locks(info.st_dev, count);
+    for (int i = 0; i < 2 && *count; i++) {
+        size_t others;
+        uint64_t *again = scan_locks(info.st_dev, &others);
+        *count = common(inodes, *count, again, others);
+        fc__free(again);
+    }
     return inodes;
 }
 

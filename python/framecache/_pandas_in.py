@@ -298,7 +298,7 @@ def _attributes(value: pd.DataFrame | pd.Series[Any]) -> dict[str, Any]:
     try:
         coded = encode_alone(attrs, "df.attrs").decode()
     except Unstorable as reason:
-        raise TypeError(str(reason)) from reason.__cause__
+        raise ColumnTypeError(str(reason)) from reason.__cause__
     return {"attributes": plain, "attrs": coded}
 
 
