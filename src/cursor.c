@@ -75,7 +75,8 @@ int fc_cursor_open(fc_cache *cache, fc_bytes prefix, fc_cursor **out, fc_error *
 }
 
 static bool is_leased(fc_cursor *cursor, fc__hash hash, uint64_t word, uint64_t inode) {
-    bool used, own = fc__table_has(cursor->cache, hash, word, &used);
+    bool used;
+    size_t own = fc__caches_have(hash, word, &used);
     size_t leases = fc__os_count_among(cursor->leased, cursor->leased_count, inode);
     return used || leases > own;
 }

@@ -163,6 +163,10 @@ int fc__fd_segment(const fc_cache *cache, const char *name, int flags);
 int fc__fd_dir(const fc_cache *cache, int dir, const char *name); /* fc__os_open_dir() */
 int fc__fd_event(void); /* an eventfd */
 void fc__fd_close(int fd);
+/* How many of this process's caches have this very frame mapped (the hash is under a cache's own
+ * seed, so it is of one directory), and whether it is in use in any. Not within the gate, nor
+ * in a helper thread, which a fork waits for. */
+size_t fc__caches_have(fc__hash hash, uint64_t word, bool *used);
 /* Counts the forks that led to this process. */
 uint32_t fc__fork_generation(void);
 void fc__fork_add(fc_cache *cache);

@@ -130,6 +130,19 @@ static void close_registered(void) {
     }
 }
 
+size_t fc__caches_have(fc__hash hash, uint64_t word, bool *used) {
+    size_t count = 0;
+    bool in_use;
+    *used = false;
+    pthread_mutex_lock(&caches_mutex);
+    for (fc_cache *cache = caches; cache; cache = cache->next) {
+        count += fc__table_has(cache, hash, word, &in_use);
+        *used |= in_use;
+    }
+    pthread_mutex_unlock(&caches_mutex);
+    return count;
+}
+
 static void before_fork(void) {
     pthread_mutex_lock(&caches_mutex);
     for (fc_cache *cache = caches; cache; cache = cache->next) {
