@@ -186,7 +186,7 @@ def click_through(url: str) -> None:
             page.goto(url)
             # Two first requests at once of a worker may find no scripts of Dash's.
             with contextlib.suppress(TimeoutError):
-                page.wait_for_selector("#btn", timeout=300_000)
+                page.wait_for_selector("#btn", timeout=30_000)
                 break
         for clicks in (1, 2):
             page.click("#btn")
