@@ -13,7 +13,6 @@
 #include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Magic numbers of linux/magic.h and the drivers' own headers. */
@@ -272,8 +271,7 @@ static bool parse_lock(const char *line, dev_t device, uint64_t *inode) {
                &number) != 3)
         return false;
     *inode = number;
-    return major(device) == major_number &&
-           minor(device) == minor_number;
+    return device == makedev(major_number, minor_number);
 }
 
 static int by_number(const void *a, const void *b) {

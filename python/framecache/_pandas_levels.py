@@ -158,10 +158,9 @@ def _comparable(values: Any) -> Any:
     if not isinstance(values.dtype, pd.ArrowDtype):
         return values
     kind = values.dtype.pyarrow_dtype
-    decoded = (
-        getattr(kind, "value_type", None) if "dictionary<" in str(kind)[:11] else None
-    )
-    return values if decoded is None else values.astype(pd.ArrowDtype(decoded))
+    if not str(kind).startswith("dictionary<"):
+        return values
+    return values.astype(pd.ArrowDtype(kind.value_type))
 
 
 def _stored(reader: Reader, position: int) -> tuple[Any, Any]:
